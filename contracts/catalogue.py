@@ -8,7 +8,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
+
+from pydantic import TypeAdapter
 
 from contracts import (
     besteding,
@@ -16,6 +18,7 @@ from contracts import (
     budget,
     erkenning,
     factuur,
+    fields,
     match,
     ontvangst,
     opdracht,
@@ -23,7 +26,7 @@ from contracts import (
     traject,
     verklaring,
 )
-from contracts.envelope import SCHEMA_BASE, TYPE_PREFIX
+from contracts.envelope import SCHEMA_BASE, TYPE_PREFIX, MessageId
 from contracts.fields import Rol
 from contracts.model import Data, Leeg
 
@@ -48,6 +51,8 @@ class EventType:
     event: str
     owner: Owner | None
     """None for receipts: the owner of the submission's stream answers."""
+    about: TypeAdapter[str]
+    """The format of the stream's subjects."""
     fact: type[Data]
     submission: type[Data] | None
     """None where nobody submits it: the owner decides it itself."""
@@ -80,6 +85,7 @@ ALWAYS_READS: Final = frozenset({Rol.COORDINATIE, Rol.LEERWERKLOKET})
 class _Stream:
     entity: str
     owner: Owner | None
+    about: TypeAdapter[str]
     readers: frozenset[Rol]
 
     def event(
@@ -96,6 +102,7 @@ class _Stream:
             entity=self.entity,
             event=event,
             owner=self.owner,
+            about=self.about,
             fact=fact,
             submission=(submission or fact) if by else None,
             submitters=frozenset(by),
@@ -105,13 +112,14 @@ class _Stream:
         )
 
 
-def _stream(module: ModuleType, owner: Owner | None, *readers: Rol) -> _Stream:
-    return _Stream(module.__name__.rpartition(".")[2], owner, frozenset(readers))
+def _stream(module: ModuleType, owner: Owner | None, subject: Any, *readers: Rol) -> _Stream:
+    return _Stream(module.__name__.rpartition(".")[2], owner, TypeAdapter(subject), frozenset(readers))
 
 
 _traject = _stream(
     traject,
     Owner.INTAKE,
+    fields.Trajectnummer,
     Rol.WSP,
     Rol.COACH,
     Rol.OPLEIDER,
@@ -119,16 +127,16 @@ _traject = _stream(
     Rol.RMC,
     Rol.LOOPBAANCENTRUM,
 )
-_match = _stream(match, Owner.MATCHING, Rol.WSP, Rol.COACH, Rol.OPLEIDER, Rol.WERKGEVER)
-_erkenning = _stream(erkenning, Owner.MATCHING, Rol.SBB)
-_verklaring = _stream(verklaring, Owner.INTAKE, Rol.COACH, Rol.OPLEIDER, Rol.WERKGEVER)
-_budget = _stream(budget, Owner.BILLING, Rol.FINANCIER)
-_opdracht = _stream(opdracht, Owner.BILLING, Rol.OPLEIDER)
-_factuur = _stream(factuur, Owner.BILLING, Rol.OPLEIDER)
-_betaling = _stream(betaling, Owner.BILLING, Rol.OPLEIDER)
-_besteding = _stream(besteding, Owner.BILLING, Rol.FINANCIER)
-_termijn = _stream(termijn, Owner.NOTIFY, *EVERYONE)
-_ontvangst = _stream(ontvangst, None)
+_match = _stream(match, Owner.MATCHING, fields.Matchnummer, Rol.WSP, Rol.COACH, Rol.OPLEIDER, Rol.WERKGEVER)
+_erkenning = _stream(erkenning, Owner.MATCHING, fields.Erkenningsnummer, Rol.SBB)
+_verklaring = _stream(verklaring, Owner.INTAKE, fields.Verklaringnummer, Rol.COACH, Rol.OPLEIDER, Rol.WERKGEVER)
+_budget = _stream(budget, Owner.BILLING, fields.Bron, Rol.FINANCIER)
+_opdracht = _stream(opdracht, Owner.BILLING, fields.Opdrachtnummer, Rol.OPLEIDER)
+_factuur = _stream(factuur, Owner.BILLING, fields.Factuurnummer, Rol.OPLEIDER)
+_betaling = _stream(betaling, Owner.BILLING, fields.Betalingsnummer, Rol.OPLEIDER)
+_besteding = _stream(besteding, Owner.BILLING, fields.Bron, Rol.FINANCIER)
+_termijn = _stream(termijn, Owner.NOTIFY, fields.Termijnnummer, *EVERYONE)
+_ontvangst = _stream(ontvangst, None, MessageId)
 
 _OPLEIDER = (Rol.OPLEIDER,)
 _COACH = (Rol.COACH,)

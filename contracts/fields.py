@@ -163,9 +163,22 @@ Factuurnummer = Annotated[
 Regelcode = Annotated[
     str, _text(r"^[A-Z]{2,5}(-[A-Z]{1,5})*-[0-9]{1,3}$", "BR-NL-1", "Regel uit EN 16931 of NLCIUS die faalt")
 ]
-Datum = Annotated[date, Field(examples=["2026-11-02"], description="Datum (ISO 8601)")]
+
+
+def _written_out(value: object) -> object:
+    """Dates travel as text; a bare number is a guess at somebody's epoch."""
+    if isinstance(value, int | float):
+        raise ValueError("schrijf datum en tijd als tekst volgens ISO 8601")
+    return value
+
+
+Datum = Annotated[
+    date, BeforeValidator(_written_out), Field(examples=["2026-11-02"], description="Datum (ISO 8601)")
+]
 Tijdstip = Annotated[
-    AwareDatetime, Field(examples=["2026-11-02T09:30:00Z"], description="Tijdstip met zone (RFC 3339)")
+    AwareDatetime,
+    BeforeValidator(_written_out),
+    Field(examples=["2026-11-02T09:30:00Z"], description="Tijdstip met zone (RFC 3339)"),
 ]
 
 

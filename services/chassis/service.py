@@ -1,0 +1,154 @@
+"""How a service says what it is: its aggregates, and which handler answers which message.
+
+    service = Service(Owner.MATCHING)
+    service.aggregate(Match, tables.match, moved_by={"match": by_subject}, lookups={"traject": ...})
+
+    @service.submission(match.Bevestigd)
+    def bevestigd(event: Submission[Leeg], work: Work) -> Follows: ...
+
+    @service.fact(verklaring.Afgegeven)
+    def afgegeven(event: Fact[verklaring.Afgegeven], work: Work) -> Follows: ...
+
+A handler is a pure function: time, numbers and aggregates come in through `work`, facts and effects go
+out. It may be run more than once for one message; only its last run counts.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self, TypeVar
+
+from pydantic import TypeAdapter
+from sqlalchemy import Column, MetaData, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.catalogue import CATALOGUE, EventType, Owner
+from contracts.model import Data
+from services.chassis.messages import Effect, Fact, Follows, Parties, Submission
+from services.chassis.work import Work
+
+A = TypeVar("A", bound="Aggregate")
+SubmissionHandler = Callable[[Submission[Any], Work], Follows]
+FactHandler = Callable[[Fact[Any], Work], Follows]
+PartiesOf = Callable[[Submission[Any], Work], Parties]
+KeyOf = Callable[[Fact[Any]], str | None]
+Recorder = Callable[[AsyncConnection, Sequence[tuple[Fact[Data], bytes]]], Awaitable[None]]
+Performer = Callable[[Effect], Awaitable[None]]
+
+
+class Aggregate(Protocol):
+    """State that facts move. A frozen dataclass; pure: no I/O, no clock, no framework."""
+
+    @classmethod
+    def evolve(cls, state: Any, fact: Fact[Any]) -> Self | None:
+        """The state after `fact`; `state` is None before the first. Unknown facts change nothing."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where an aggregate is kept and which facts move it."""
+
+    kind: type[Aggregate]
+    table: Table
+    moved_by: Mapping[str, KeyOf]
+    writes: frozenset[str]
+    """The own streams that this aggregate counts: those that move it under its own subject."""
+    lookups: Mapping[str, Callable[[Any], str | None]]
+    adapter: TypeAdapter[Any]
+
+
+@dataclass
+class Service:
+    """One service's declaration. Composition (`runner`, `relay`, `health`) reads it."""
+
+    owner: Owner
+    stores: dict[type[Aggregate], Store] = field(default_factory=dict)
+    on_submission: dict[EventType, SubmissionHandler] = field(default_factory=dict)
+    on_fact: dict[EventType, FactHandler] = field(default_factory=dict)
+    parties_of: dict[str, PartiesOf] = field(default_factory=dict)
+    performers: dict[str, Performer] = field(default_factory=dict)
+    recorder: Recorder | None = None
+    """Keeps every fact the service hears, in the same transaction (intake's journal)."""
+
+    @property
+    def name(self) -> str:
+        return self.owner.value
+
+    def aggregate(
+        self,
+        kind: type[Aggregate],
+        table: Table,
+        *,
+        moved_by: Mapping[str, KeyOf],
+        lookups: Mapping[str, Callable[[Any], str | None]] | None = None,
+    ) -> None:
+        """Keeps `kind` in `table`.
+
+        `moved_by` says for each entity whose facts move it (own or foreign) which aggregate that is.
+        `lookups` names columns of the table by which `work.find` finds aggregates.
+        """
+        own = CATALOGUE.entities_of(self.owner)
+        writes = frozenset(e for e, key_of in moved_by.items() if key_of is by_subject and e in own)
+        self.stores[kind] = Store(kind, table, dict(moved_by), writes, dict(lookups or {}), TypeAdapter(kind))
+
+    def submission(self, fact: type[Data]) -> Callable[[SubmissionHandler], SubmissionHandler]:
+        """Answers submissions of the type of `fact`. To accept is to return; see `messages.Verdict`."""
+
+        def register(handler: SubmissionHandler) -> SubmissionHandler:
+            self.on_submission[CATALOGUE.of(fact)] = handler
+            return handler
+
+        return register
+
+    def fact(self, *facts: type[Data]) -> Callable[[FactHandler], FactHandler]:
+        """Reacts to facts of other services, after they moved the aggregates."""
+
+        def register(handler: FactHandler) -> FactHandler:
+            for fact in facts:
+                self.on_fact[CATALOGUE.of(fact)] = handler
+            return handler
+
+        return register
+
+    def parties(self, *entities: str) -> Callable[[PartiesOf], PartiesOf]:
+        """Says who is party to the subject of a submission of these streams; may raise `TooEarly`."""
+
+        def register(parties_of: PartiesOf) -> PartiesOf:
+            for entity in entities:
+                self.parties_of[entity] = parties_of
+            return parties_of
+
+        return register
+
+    def entities_heard(self) -> tuple[str, ...]:
+        """The foreign streams this service must be bound to; `#` where it records all."""
+        own = set(CATALOGUE.entities_of(self.owner))
+        heard = {entity for store in self.stores.values() for entity in store.moved_by}
+        heard |= {event_type.entity for event_type in self.on_fact}
+        return tuple(sorted(heard - own))
+
+
+def aggregate_table(metadata: MetaData, name: str, *lookups: str, unique: Sequence[str] = ()) -> Table:
+    """A table for one kind of aggregate: its state as JSON, its lookups as indexed columns.
+
+    `sequences` counts the facts of each stream the aggregate writes.
+    """
+    return Table(
+        name,
+        metadata,
+        Column("subject", Text, primary_key=True),
+        Column("sequences", JSONB, nullable=False),
+        Column("body", JSONB, nullable=False),
+        *(Column(lookup, Text, index=True) for lookup in lookups),
+        *(Column(lookup, Text, unique=True) for lookup in unique),
+    )
+
+
+def by_subject(fact: Fact[Any]) -> str:
+    """The aggregate that the fact's own subject names."""
+    return fact.subject
+
+
+def by_trajectnummer(fact: Fact[Any]) -> str | None:
+    """The traject that the fact is about."""
+    return getattr(fact.data, "trajectnummer", None)

@@ -1,0 +1,114 @@
+"""A desk at which one service judges messages in memory, by the same path as in production.
+
+For tests of rules. Delivery, storage and locking are tested against the real broker and database.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from services.chassis.calendar import FixedCalendar
+
+from contracts.catalogue import CATALOGUE, service_source
+from contracts.fields import PartnerId, Rol
+from contracts.kwalificaties import Kwalificatietabel
+from contracts.model import Data, Leeg
+from contracts.partners import Registry
+from services.chassis.gate import decide
+from services.chassis.messages import Effect, Fact, Submission
+from services.chassis.service import Service
+from services.chassis.telemetry import new_uuid
+from services.chassis.work import UnitOfWork
+
+T = TypeVar("T")
+
+DEPLOY = Path(__file__).parent.parent / "deploy"
+REGISTRY = Registry.load(DEPLOY / "partners.toml")
+KWALIFICATIES = Kwalificatietabel.load(DEPLOY / "kwalificaties.toml")
+NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
+
+
+class Desk:
+    """`submit` gives the facts that follow or raises the verdict; `hear` takes in a foreign fact."""
+
+    def __init__(self, service: Service, *, registry: Registry = REGISTRY, now: datetime = NOW) -> None:
+        self.service = service
+        self.calendar = FixedCalendar(now)
+        self.work = UnitOfWork(service, registry, KWALIFICATIES, self.calendar, complete=True)
+        self.readers: dict[str, frozenset[PartnerId]] = {}
+        """By fact id: which partners the fact was addressed to."""
+        self.effects: list[Effect] = []
+        self._sequences: dict[tuple[str, str], int] = {}
+
+    def submit(
+        self,
+        fact: type[Data],
+        data: Data | None = None,
+        *,
+        partner: PartnerId,
+        subject: str | None = None,
+        namens: Rol | None = None,
+        referentie: str | None = None,
+    ) -> list[Fact[Data]]:
+        """What follows when `partner` submits the event type of `fact`.
+
+        Raises:
+            Verdict: Refused, TooEarly or AlreadyKnown.
+        """
+        event_type = CATALOGUE.of(fact)
+        assert event_type.submission is not None
+        assert isinstance(data or Leeg(), event_type.submission)
+        source = sorted(self.work.registry[partner].sources)[0]
+        return self._decide(
+            Submission(
+                type=event_type,
+                id=new_uuid(),
+                source=source,
+                partner=partner,
+                subject=subject,
+                referentie=referentie,
+                namens=namens,
+                time=self.calendar.now(),
+                data=data or Leeg(),
+            )
+        )
+
+    def hear(
+        self, data: Data, *, subject: str, actor: PartnerId = "leerwerkloket", correlationid: str | None = None
+    ) -> list[Fact[Data]]:
+        """What follows when a fact of another service arrives."""
+        event_type = CATALOGUE.of(type(data))
+        assert event_type.owner is not None
+        stream = (event_type.entity, subject)
+        self._sequences[stream] = self._sequences.get(stream, 0) + 1
+        return self._decide(
+            Fact(
+                type=event_type,
+                id=new_uuid(),
+                source=service_source(event_type.owner),
+                subject=subject,
+                sequence=self._sequences[stream],
+                time=self.calendar.now(),
+                recorded=self.calendar.now(),
+                correlationid=correlationid or "0198c5d2-7c1e-7a33-9d5e-0c6b9a4f1e21",
+                causationid=new_uuid(),
+                actor=actor,
+                data=data,
+            )
+        )
+
+    def state(self, kind: type[T], key: str) -> T:
+        found = self.work.get(kind, key)
+        assert found is not None, f"no {kind.__name__} {key}"
+        return found
+
+    def _decide(self, event: Submission[Data] | Fact[Data]) -> list[Fact[Data]]:
+        try:
+            facts = decide(self.service, event, self.work, self.calendar.now())
+        except Exception:
+            self.work.discard()
+            raise
+        staged = self.work.settle()
+        self.readers |= {fact.id: readers for fact, readers in staged.facts}
+        self.effects += staged.effects
+        return facts
