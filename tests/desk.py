@@ -15,7 +15,7 @@ from contracts.kwalificaties import Kwalificatietabel
 from contracts.model import Data, Leeg
 from contracts.partners import Registry
 from services.chassis.gate import decide
-from services.chassis.messages import Effect, Fact, Submission
+from services.chassis.messages import Effect, Fact, Keep, Submission
 from services.chassis.service import Service
 from services.chassis.telemetry import new_uuid
 from services.chassis.work import UnitOfWork
@@ -34,10 +34,18 @@ class Desk:
     def __init__(self, service: Service, *, registry: Registry = REGISTRY, now: datetime = NOW) -> None:
         self.service = service
         self.calendar = FixedCalendar(now)
-        self.work = UnitOfWork(service, registry, KWALIFICATIES, self.calendar, complete=True)
+        self.work = UnitOfWork(
+            service,
+            registry,
+            KWALIFICATIES,
+            self.calendar,
+            public_url="https://intake.example/personen",
+            complete=True,
+        )
         self.readers: dict[str, frozenset[PartnerId]] = {}
         """By fact id: which partners the fact was addressed to."""
         self.effects: list[Effect] = []
+        self.keeps: list[Keep] = []
         self._sequences: dict[tuple[str, str], int] = {}
 
     def submit(
@@ -111,4 +119,5 @@ class Desk:
         staged = self.work.settle()
         self.readers |= {fact.id: readers for fact, readers in staged.facts}
         self.effects += staged.effects
+        self.keeps += staged.keeps
         return facts

@@ -97,6 +97,14 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """Something of a submission that the service must keep and that never travels, such as `persoon`."""
+
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class On:
     """What a waiting submission waits for: a change of this aggregate."""
 
@@ -139,4 +147,4 @@ class AlreadyKnown(Verdict):
         self.sequence = sequence
 
 
-Follows = Iterable[Emit | Effect]
+Follows = Iterable[Emit | Effect | Keep]

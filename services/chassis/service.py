@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.catalogue import CATALOGUE, EventType, Owner
 from contracts.model import Data
-from services.chassis.messages import Effect, Fact, Follows, Parties, Submission
+from services.chassis.messages import Effect, Fact, Follows, Keep, Parties, Submission
 from services.chassis.work import Work
 
 A = TypeVar("A", bound="Aggregate")
@@ -33,6 +33,7 @@ FactHandler = Callable[[Fact[Any], Work], Follows]
 PartiesOf = Callable[[Submission[Any], Work], Parties]
 KeyOf = Callable[[Fact[Any]], str | None]
 Recorder = Callable[[AsyncConnection, Sequence[tuple[Fact[Data], bytes]]], Awaitable[None]]
+Keeper = Callable[[AsyncConnection, Sequence[Keep]], Awaitable[None]]
 Performer = Callable[[Effect], Awaitable[None]]
 
 
@@ -69,6 +70,8 @@ class Service:
     performers: dict[str, Performer] = field(default_factory=dict)
     recorder: Recorder | None = None
     """Keeps every fact the service hears, in the same transaction (intake's journal)."""
+    keeper: Keeper | None = None
+    """Stores what handlers `Keep`, in the same transaction (intake's person data)."""
 
     @property
     def name(self) -> str:
@@ -122,6 +125,8 @@ class Service:
 
     def entities_heard(self) -> tuple[str, ...]:
         """The foreign streams this service must be bound to; `#` where it records all."""
+        if self.recorder:
+            return ("#",)
         own = set(CATALOGUE.entities_of(self.owner))
         heard = {entity for store in self.stores.values() for entity in store.moved_by}
         heard |= {event_type.entity for event_type in self.on_fact}

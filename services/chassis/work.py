@@ -16,7 +16,7 @@ from contracts.fields import PartnerId
 from contracts.kwalificaties import Kwalificatietabel
 from contracts.model import Data
 from contracts.partners import Registry
-from services.chassis.messages import Dossier, Effect, Emit, Fact, Follows, Submission
+from services.chassis.messages import Dossier, Effect, Emit, Fact, Follows, Keep, Submission
 from services.chassis.telemetry import child_of, new_uuid
 
 if TYPE_CHECKING:
@@ -47,8 +47,11 @@ class Work(Protocol):
     def draw(self, prefix: str) -> str:
         """A fresh subject number."""
 
-    def new_correlation(self) -> str:
-        """A correlation id for a case that begins here."""
+    def new_id(self) -> str:
+        """A fresh UUIDv7, such as the correlation id of a case that begins here."""
+
+    def dataref(self, key: str) -> str:
+        """The address under which this service answers for what it keeps under `key`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ class Staged:
     rows: dict[tuple[type, str], Row] = field(default_factory=dict)
     facts: list[tuple[Fact[Data], frozenset[PartnerId]]] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
+    keeps: list[Keep] = field(default_factory=list)
     fresh: set[str] = field(default_factory=set)
 
 
@@ -100,8 +104,10 @@ class UnitOfWork:
         kwalificaties: Kwalificatietabel,
         calendar: "Calendar",
         *,
+        public_url: str,
         complete: bool = False,
     ) -> None:
+        self._public_url = public_url
         self.registry = registry
         self.kwalificaties = kwalificaties
         self.calendar = calendar
@@ -142,8 +148,11 @@ class UnitOfWork:
         self._staged.fresh.add(number)
         return number
 
-    def new_correlation(self) -> str:
+    def new_id(self) -> str:
         return new_uuid()
+
+    def dataref(self, key: str) -> str:
+        return f"{self._public_url}/{key}"
 
     # What the runner uses
 
@@ -170,6 +179,9 @@ class UnitOfWork:
         for item in follows:
             if isinstance(item, Effect):
                 self._staged.effects.append(item)
+                continue
+            if isinstance(item, Keep):
+                self._staged.keeps.append(item)
                 continue
             case = case or item.dossier.correlationid
             recorded.append(self._record(item, cause, now, same_case=case == item.dossier.correlationid))
@@ -242,7 +254,7 @@ class UnitOfWork:
             recorded=now,
             correlationid=emit.dossier.correlationid,
             causationid=cause.id,
-            actor=cause.partner if isinstance(cause, Submission) else self._service.name,
+            actor=cause.partner if isinstance(cause, Submission) and claimed else self._service.name,
             data=emit.data,
             dataref=emit.dataref,
             traceparent=child_of(cause.traceparent if same_case else None),
