@@ -1,8 +1,8 @@
 """Stream `budget` (owner billing, subject the bron): what a source of money makes available."""
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from contracts.fields import Cents, Datum
 from contracts.model import Data
@@ -13,7 +13,7 @@ class Vastgesteld(Data):
 
     bedrag_cent: Cents
     van: Datum
-    tot: Datum
+    tot: Annotated[Datum, Field(examples=["2027-10-31"])]
 
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> Self:

@@ -73,8 +73,8 @@ class EventType:
 
     @property
     def schema(self) -> str:
-        """Where the schema of the fact's data is published: the envelope's `dataschema`."""
-        return f"{SCHEMA_BASE}{self.entity}.{self.event}.v1.feit.json"
+        """The schema that the fact's `data` adheres to, a part of that of the whole message (CloudEvents 1.0)."""
+        return f"{SCHEMA_BASE}{self.entity}.{self.event}.v1.feit.json#/properties/data"
 
 
 EVERYONE: Final = frozenset(Rol)

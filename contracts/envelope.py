@@ -5,10 +5,11 @@ case letters and digits, as CloudEvents 1.0 §3 asks of extensions.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from contracts.fields import PartnerId, Rol, Tijdstip
 
@@ -51,11 +52,19 @@ TraceParent = Annotated[
     ),
 ]
 TraceState = Annotated[str, Field(pattern=r"^[\x20-\x7e]{1,512}$", examples=["sbb=1"])]
-Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+Referentie = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$", examples=["aanmelding-2026-0042"])
+]
+Uuid = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", examples=["0198c5d2-7c1e-7a33-9d5e-0c6b9a4f1e21"]
+    ),
+]
 
 
 class _Envelope(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     specversion: Literal["1.0"]
     id: MessageId
@@ -77,7 +86,7 @@ class SubmissionEnvelope(_Envelope):
     """
 
     subject: Subject | None = None
-    referentie: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")] | None = None
+    referentie: Referentie | None = None
     namens: Rol | None = None
     data: dict[str, JsonValue] = Field(default_factory=dict)
 
@@ -109,6 +118,13 @@ def _reject_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is not a number that JSON can give back")
+    return number
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """One reading only: a repeated key means different things to different readers."""
     keys = dict(pairs)
@@ -127,7 +143,12 @@ def attributes(body: bytes, content_type: str | None, headers: Mapping[str, obje
         Unreadable: no UTF-8, no JSON, or not a JSON object.
     """
     try:
-        content = json.loads(body, parse_constant=_reject_constant, object_pairs_hook=_unique)
+        content = json.loads(
+            body.decode("utf-8-sig"),  # json.loads(bytes) would also take UTF-16 and lone surrogates
+            parse_constant=_reject_constant,
+            parse_float=_finite,
+            object_pairs_hook=_unique,
+        )
     except (ValueError, RecursionError) as problem:
         raise Unreadable("not JSON") from problem
     if not isinstance(content, dict):

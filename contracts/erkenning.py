@@ -4,9 +4,9 @@ Knows no traject: SBB never sees whom a recognition is for.
 """
 
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from contracts.fields import Crebo, Datum, Kvk, LeerbedrijfId, Vestigingsnummer
 from contracts.model import Data
@@ -27,7 +27,7 @@ class Verleend(Data):
 
     leerbedrijf_id: LeerbedrijfId
     geldig_vanaf: Datum
-    geldig_tot: Datum
+    geldig_tot: Annotated[Datum, Field(examples=["2030-11-01"])]
 
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> Self:

@@ -27,6 +27,8 @@ class Klaargezet(Data):
 
 
 class Goedgekeurd(Data):
+    """The buyer accepts the invoice; payment follows."""
+
     trajectnummer: Trajectnummer
 
 

@@ -117,12 +117,12 @@ Betalingskenmerk = Annotated[
     _checked_by(iso11649.validate, StdnumError, "de controle van dit betalingskenmerk klopt niet"),
 ]
 
-_WERKPROCES = re.compile(r"^([BPD][0-9]{1,2})[-.]?(K[0-9]{1,2})[-.]?(W[0-9]{1,2})$")
+_WERKPROCES = re.compile(r"([BPD][0-9]{1,2})[-.]?(K[0-9]{1,2})[-.]?(W[0-9]{1,2})")
 
 
 def _normal_werkproces(value: object) -> object:
     """Folds `B1K1W1` and `B1.K1.W1` into `B1-K1-W1`; leaves all else to the pattern."""
-    if isinstance(value, str) and (found := _WERKPROCES.match(value)):
+    if isinstance(value, str) and (found := _WERKPROCES.fullmatch(value)):
         return "-".join(found.groups())
     return value
 
@@ -165,19 +165,32 @@ Regelcode = Annotated[
 ]
 
 
-def _written_out(value: object) -> object:
-    """Dates travel as text; a bare number is a guess at somebody's epoch."""
-    if isinstance(value, int | float):
-        raise ValueError("schrijf datum en tijd als tekst volgens ISO 8601")
-    return value
+def _written_as(shape: str, example: str) -> BeforeValidator:
+    """Dates travel as text: `"0"` or a bare number is a guess at somebody's epoch.
+
+    Years outside 1900-2099 are typing errors, and near year 1 or 9999 they overflow whoever computes
+    a deadline with them.
+    """
+    written = re.compile("(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}" + shape)
+
+    def validate(value: object) -> object:
+        if isinstance(value, date) or (isinstance(value, str) and written.fullmatch(value)):
+            return value
+        raise ValueError(f"schrijf dit als tekst, zoals {example}")
+
+    return BeforeValidator(validate)
 
 
 Datum = Annotated[
-    date, BeforeValidator(_written_out), Field(examples=["2026-11-02"], description="Datum (ISO 8601)")
+    date,
+    _written_as("", "2026-11-02"),
+    Field(examples=["2026-11-02"], description="Datum (ISO 8601)"),
 ]
 Tijdstip = Annotated[
     AwareDatetime,
-    BeforeValidator(_written_out),
+    _written_as(
+        r"T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})", "2026-11-02T09:30:00Z"
+    ),
     Field(examples=["2026-11-02T09:30:00Z"], description="Tijdstip met zone (RFC 3339)"),
 ]
 

@@ -1,5 +1,9 @@
 """Stream `match` (owner matching, subject M-…): one traject at one employer for one crebo."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from contracts.fields import (
     Categorie,
     Crebo,
@@ -36,7 +40,7 @@ class Afgewezen(Data):
 class Erkend(_Werkplek):
     """The establishment is recognised for the crebo: preparation can begin."""
 
-    erkenning_geldig_tot: Datum
+    erkenning_geldig_tot: Annotated[Datum, Field(examples=["2030-11-01"])]
 
 
 class VervallenInzending(Data):

@@ -4,9 +4,12 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Data(BaseModel):
-    """The `data` of an event. Unknown fields are refused; instances do not change."""
+    """The `data` of an event. Unknown fields are refused; instances do not change.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Errors do not repeat what was sent: a partner may have put a name where it does not belong.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Leeg(Data):

@@ -130,11 +130,11 @@ class Aanvaard(Data):
 class Afgewezen(Data):
     """Refused for good. Nothing changed. `veld` is the path of the field that is wrong, if one is."""
 
-    code: Code
+    code: Annotated[Code, Field(examples=[Code.VELD_ONGELDIG])]
     veld: (
         Annotated[str, Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$", max_length=100, examples=["data.kvk"])] | None
     ) = None
-    uitleg: Uitleg
+    uitleg: Annotated[Uitleg, Field(examples=[UITLEG[Code.VELD_ONGELDIG]])]
 
     @model_validator(mode="after")
     def _explains_its_code(self) -> Self:

@@ -7,9 +7,10 @@ import tomllib
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails
 
 from contracts.envelope import Source
 from contracts.fields import Bron, BtwId, Iban, Kvk, Oin, PartnerId, Rol, Vestigingsnummer
@@ -83,7 +84,11 @@ class Registry(BaseModel):
         Raises:
             pydantic.ValidationError: naming the partner and field that is wrong.
         """
-        return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        try:
+            return cls.model_validate(content)
+        except ValidationError as problem:
+            raise _by_name(problem, content) from None
 
     @cached_property
     def _by_id(self) -> dict[PartnerId, Partner]:
@@ -118,3 +123,25 @@ class Registry(BaseModel):
 
     def sources(self) -> Iterable[tuple[str, PartnerId]]:
         return ((source, partner.id) for partner in self.partners for source in partner.sources)
+
+
+def _by_name(problem: ValidationError, content: dict[str, Any]) -> ValidationError:
+    """The same problem, with the partner's id where pydantic says how manieth it is."""
+
+    def named(loc: tuple[int | str, ...]) -> tuple[int | str, ...]:
+        match loc:
+            case ("partners", int(position), *rest):
+                partner = content["partners"][position]
+                name = partner.get("id", position) if isinstance(partner, dict) else position
+                return ("partners", name if isinstance(name, str) else position, *rest)
+        return loc
+
+    return ValidationError.from_exception_data(
+        problem.title,
+        [
+            InitErrorDetails(
+                type=error["type"], loc=named(error["loc"]), input=error["input"], ctx=error.get("ctx", {})
+            )
+            for error in problem.errors(include_url=False)
+        ],
+    )

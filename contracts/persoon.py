@@ -6,6 +6,7 @@ encrypted to intake's public key.
 
 import base64
 import json
+from collections.abc import Iterable
 from typing import Annotated
 
 from joserfc import jwe
@@ -19,21 +20,30 @@ ALGORITHM = "ECDH-ES+A256KW"
 ENCRYPTION = "A256GCM"
 
 
-class Persoon(Data):
-    """Who the participant is. Never travels outside a JWE."""
+_Email = Annotated[
+    str, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", examples=["sam@example.org"])
+]
+_Telefoon = Annotated[str, Field(pattern=r"^\+?[0-9 -]{6,20}$", examples=["+31 6 00000000"])]
 
-    naam: Annotated[str, Field(min_length=1, max_length=200)]
+
+class Persoon(Data):
+    """Who the participant is. Never travels outside a JWE, and never shows itself in a log or traceback."""
+
+    naam: Annotated[str, Field(min_length=1, max_length=200, examples=["Sam Voorbeeld"])]
     geboortedatum: Datum
     postcode: Postcode
-    e_mail: Annotated[str, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = None
-    telefoon: Annotated[str, Field(pattern=r"^\+?[0-9 -]{6,20}$")] | None = None
+    e_mail: _Email | None = None
+    telefoon: _Telefoon | None = None
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
+        return ()
 
 
 def _is_for_intake(value: str) -> str:
     header = value.split(".", 1)[0]
     try:
         fields = json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))
-    except ValueError as problem:
+    except (ValueError, RecursionError) as problem:
         raise ValueError("de JWE-header is geen base64url van JSON") from problem
     if not isinstance(fields, dict) or (fields.get("alg"), fields.get("enc")) != (ALGORITHM, ENCRYPTION):
         raise ValueError(f"versleutel met {ALGORITHM} en {ENCRYPTION}")

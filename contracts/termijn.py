@@ -29,6 +29,8 @@ class Niveau(StrEnum):
 
 
 class Overschreden(Data):
+    """A partner has not answered in time; goes to that partner, and to more people at each level."""
+
     stroom: Annotated[
         str,
         Field(

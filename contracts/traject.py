@@ -100,7 +100,7 @@ class PokPartij(StrEnum):
 class _PokInhoud(Data):
     pok_id: PokId
     begin: Datum
-    eind: Datum
+    eind: Annotated[Datum, Field(examples=["2027-04-30"])]
     uren: Uren
 
     @model_validator(mode="after")
@@ -119,6 +119,8 @@ class PokGewijzigd(_PokInhoud):
 
 
 class Handtekening(Data):
+    """Who signed, and when."""
+
     partij: PokPartij
     datum: Datum
 
@@ -131,21 +133,29 @@ class PokOndertekend(Data):
 
 
 class PokOntbonden(Data):
+    """The agreement is dissolved before its end."""
+
     pok_id: PokId
     datum: Datum
     categorie: Categorie
 
 
 class Gestart(Data):
+    """The participant began at the leerbedrijf."""
+
     datum: Datum
 
 
 class Onderbroken(Data):
+    """The participant stopped for a while; the traject stays open."""
+
     datum: Datum
     categorie: Categorie
 
 
 class Hervat(Data):
+    """The participant went on after an interruption."""
+
     datum: Datum
 
 
@@ -176,11 +186,15 @@ class WerkprocesBeoordeeld(Data):
 
 
 class Uitgevallen(Data):
+    """The participant stopped for good after the start."""
+
     datum: Datum
     categorie: Categorie
 
 
 class Teruggetrokken(Data):
+    """The traject ends before its goal because somebody steps back."""
+
     datum: Datum
     categorie: Categorie
 
@@ -197,6 +211,8 @@ class NazorgUitkomst(StrEnum):
 
 
 class NazorgGeregistreerd(Data):
+    """What became of the participant, three or six months later."""
+
     moment: NazorgMoment
     uitkomst: NazorgUitkomst
 
@@ -207,6 +223,8 @@ class Sluitreden(StrEnum):
 
 
 class Gesloten(Data):
+    """Nothing more happens in this traject."""
+
     redencode: Sluitreden
 
 
@@ -216,6 +234,8 @@ class Heropenreden(StrEnum):
 
 
 class Heropend(Data):
+    """Back to the state before the end."""
+
     redencode: Heropenreden
 
 

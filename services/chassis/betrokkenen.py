@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from contracts import match, traject
-from contracts.fields import PartnerId, Rol, Vestigingsnummer
+from contracts.fields import Matchnummer, PartnerId, Rol, Vestigingsnummer
 from contracts.partners import Registry
 from services.chassis.messages import Dossier, Fact, Parties
 
@@ -21,6 +21,7 @@ class Betrokkenen:
     correlationid: str
     toegangspartner: PartnerId
     toegewezen: frozenset[tuple[Rol, PartnerId]] = frozenset()
+    actieve_match: Matchnummer | None = None
     vestigingsnummer: Vestigingsnummer | None = None
     """Of the active match: its employer is a party, where it has a system of its own."""
     verwezen_naar: Rol | None = None
@@ -38,9 +39,9 @@ class Betrokkenen:
         if isinstance(data, traject.IntakeAfgerond) and data.verwezen_naar is not None:
             return replace(state, verwezen_naar=_REFERRED_TO[data.verwezen_naar])
         if isinstance(data, match.Bevestigd):
-            return replace(state, vestigingsnummer=data.vestigingsnummer)
-        if isinstance(data, match.Vervallen):
-            return replace(state, vestigingsnummer=None)
+            return replace(state, actieve_match=fact.subject, vestigingsnummer=data.vestigingsnummer)
+        if isinstance(data, match.Vervallen) and fact.subject == state.actieve_match:
+            return replace(state, actieve_match=None, vestigingsnummer=None)
         return state
 
     def parties(self, registry: Registry) -> Parties:
@@ -55,7 +56,8 @@ class Betrokkenen:
     def with_way_in(self, registry: Registry) -> Parties:
         """Who may read the traject's own stream: its parties and the partner that registered it."""
         way_in = registry.get(self.toegangspartner)
-        return self.parties(registry) | {(rol, way_in.id) for rol in (way_in.rollen if way_in else ())}
+        reads = {(rol, way_in.id) for rol in way_in.rollen} if way_in else set()
+        return self.parties(registry) | reads
 
     def dossier(self, parties: Parties) -> Dossier:
         return Dossier(self.correlationid, parties)

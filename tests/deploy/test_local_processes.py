@@ -139,6 +139,7 @@ def test_children_die_with_a_launcher_that_is_killed(tmp_path: Path) -> None:
 def test_a_stray_is_stopped_only_when_it_is_ours() -> None:
     stray = subprocess.Popen([*SLEEPER, "praktijkbus-test-stray"], start_new_session=True)
     try:
+        eventually(lambda: "praktijkbus-test-stray" in command_line(stray.pid))
         assert not end_stray(stray.pid, "another marker", bound=1)
         assert stray.poll() is None
         assert end_stray(stray.pid, "praktijkbus-test-stray", bound=5)
