@@ -13,9 +13,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 from contracts.catalogue import ALWAYS_READS, CATALOGUE, EVERYONE, EventType, Owner
-from contracts.envelope import MAX_BYTES, MessageId, SubmissionEnvelope, Unreadable, attributes
+from contracts.envelope import CONTENT_TYPE, MAX_BYTES, MessageId, SubmissionEnvelope, Unreadable, attributes
 from contracts.fields import PartnerId
 from contracts.model import Data
 from contracts.ontvangst import Code
@@ -43,6 +44,12 @@ class Arrival:
     @property
     def digest(self) -> bytes:
         return hashlib.sha256(self.body).digest()
+
+    def structured(self) -> bytes:
+        """The message in structured mode, whatever mode it came in."""
+        if self.content_type == CONTENT_TYPE:
+            return self.body
+        return to_json(attributes(self.body, self.content_type, self.headers))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +98,21 @@ class Gate:
                 veld=refused.veld,
             )
 
+    def readmit(self, partner: PartnerId, body: bytes) -> Submission[Data] | Turned:
+        """A submission that was admitted before and set aside since; the contract may have changed."""
+        content = attributes(body, CONTENT_TYPE, {})
+        try:
+            return _validated(partner, CATALOGUE[content["type"]], content)
+        except Refused as refused:
+            return Turned(
+                partner=partner,
+                id=content["id"],
+                source=content["source"],
+                known=True,
+                code=refused.code,
+                veld=refused.veld,
+            )
+
     def _identify(self, arrival: Arrival, content: Mapping[str, Any]) -> str:
         source = content.get("source")
         if not isinstance(source, str):
@@ -133,7 +155,10 @@ def decide(
         reaction = service.on_fact.get(event.type)
         return work.record(reaction(event, work), event, now) if reaction else []
     _check_party(service, event, work)
-    return work.record(service.on_submission[event.type](event, work), event, now)
+    facts = work.record(service.on_submission[event.type](event, work), event, now)
+    if not facts or facts[0].type is not event.type:
+        raise ValueError(f"the handler of {event.type.name} must emit that fact first")
+    return facts
 
 
 def _check_party(service: Service, event: Submission[Any], work: UnitOfWork) -> None:

@@ -59,6 +59,8 @@ class Fact(Generic[D]):
     dataref: str | None = None
     traceparent: str | None = None
     tracestate: str | None = None
+    referentie: str | None = None
+    """The submitter's own name for what it registered. The owner's aggregate may keep it; it never travels."""
 
 
 @dataclass(frozen=True, slots=True)

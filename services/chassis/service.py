@@ -124,9 +124,9 @@ class Service:
         return register
 
     def entities_heard(self) -> tuple[str, ...]:
-        """The foreign streams this service must be bound to; `#` where it records all."""
+        """The streams this service must be bound to: all, its own too, where it records them."""
         if self.recorder:
-            return ("#",)
+            return tuple(sorted({item.entity for item in CATALOGUE.values() if item.owner}))
         own = set(CATALOGUE.entities_of(self.owner))
         heard = {entity for store in self.stores.values() for entity in store.moved_by}
         heard |= {event_type.entity for event_type in self.on_fact}

@@ -118,6 +118,7 @@ class UnitOfWork:
         self._found: set[Ref] = set()
         self._staged = Staged()
         self.changed: set[tuple[type, str]] = set()
+        self._touched: set[tuple[type, str]] = set()
         self._moved: dict[str, list[Store]] = {}
         for store in service.stores.values():
             for entity in store.moved_by:
@@ -193,7 +194,13 @@ class UnitOfWork:
         for (kind, key), row in staged.rows.items():
             self._put(kind, key, row)
             self.changed.add((kind, key))
+            self._touched.add((kind, key))
         return staged
+
+    def take_touched(self) -> set[tuple[type, str]]:
+        """The aggregates that changed since this was last asked."""
+        touched, self._touched = self._touched, set()
+        return touched
 
     def discard(self) -> None:
         """Forgets what the handler staged."""
@@ -259,6 +266,7 @@ class UnitOfWork:
             dataref=emit.dataref,
             traceparent=child_of(cause.traceparent if same_case else None),
             tracestate=cause.tracestate if same_case else None,
+            referentie=cause.referentie if isinstance(cause, Submission) and claimed else None,
         )
         self._evolve(fact)
         self._staged.facts.append((fact, self._readers(fact, emit.dossier)))

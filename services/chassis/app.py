@@ -1,0 +1,173 @@
+"""Composition: one service as a process, from its declaration and its settings.
+
+python -m services.matching migrate    # its own step in a roll-out
+python -m services.matching            # runs until SIGTERM, then drains
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+from faststream.rabbit import RabbitBroker
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Route
+
+from contracts.kwalificaties import Kwalificatietabel
+from contracts.partners import Registry
+from services.chassis import logs
+from services.chassis.calendar import EXTRA_DAYS, SystemCalendar, WorkingDays, load_extra_days
+from services.chassis.database import connect, ensure_partitions, migrate
+from services.chassis.effects import Effects
+from services.chassis.relay import Relay
+from services.chassis.runner import Runner
+from services.chassis.service import Service
+from services.chassis.settings import Settings, load_settings
+
+_log = logging.getLogger(__name__)
+_HOUSEKEEPING: Final = 6 * 3600.0
+
+
+class _Web(uvicorn.Server):
+    """A web server that leaves signals to the app."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class App:
+    """One running service: runner, relay, effects and health, over one engine and one broker."""
+
+    def __init__(self, service: Service, settings: Settings, routes: Sequence[BaseRoute] = ()) -> None:
+        self._service = service
+        self._settings = settings
+        self._engine: AsyncEngine = connect(settings.database_url.get_secret_value())
+        amqp_url = settings.amqp_url.get_secret_value()
+        self._broker = RabbitBroker(amqp_url, logger=None, apply_types=False, graceful_timeout=10)
+        self._relay = Relay(service.name, self._engine, amqp_url)
+        self._effects = Effects(self._engine, service.performers)
+        extra = load_extra_days(settings.extra_days) if settings.extra_days else EXTRA_DAYS
+        self._runner = Runner(
+            service,
+            self._broker,
+            self._engine,
+            Registry.load(settings.partners),
+            Kwalificatietabel.load(settings.kwalificaties),
+            SystemCalendar(WorkingDays(extra)),
+            public_url=settings.public_url,
+            prefetch=settings.prefetch,
+            batch=settings.batch,
+            committed=self._committed,
+        )
+        health: list[BaseRoute] = [Route("/live", self._live), Route("/ready", self._ready)]
+        self._web = Starlette(routes=[*health, *routes])
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Runs until SIGTERM or SIGINT. What is in hand is committed and acknowledged first."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        config = uvicorn.Config(
+            self._web, host=self._settings.host, port=self._settings.port, log_config=None, lifespan="off"
+        )
+        web = _Web(config)
+        await self._connect()
+        await self._runner.start()
+        tasks = [
+            asyncio.create_task(self._runner.run(), name="runner"),
+            asyncio.create_task(self._relay.run(), name="relay"),
+            asyncio.create_task(self._effects.run(), name="effects"),
+            asyncio.create_task(self._housekeeping(), name="housekeeping"),
+            asyncio.create_task(web.serve(), name="web"),
+        ]
+        stop = asyncio.create_task(self._stop.wait(), name="stop")
+        _log.info("started")
+        try:
+            done, _ = await asyncio.wait([stop, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stop}:
+                task.result()
+                raise RuntimeError(f"{task.get_name()} ended by itself")
+        finally:
+            await self._runner.stop()
+            await self._effects.stop()
+            await self._relay.stop()
+            web.should_exit = True
+            tasks[3].cancel()
+            await asyncio.wait(tasks, timeout=20)
+            await self._broker.stop()
+            await self._engine.dispose()
+            _log.info("stopped")
+
+    async def _connect(self) -> None:
+        """Waits for broker and database, so that the order of starting does not matter."""
+        while not self._stop.is_set():
+            try:
+                async with self._engine.connect() as connection:
+                    await connection.execute(text("SELECT 1 FROM inbox LIMIT 1"))
+                await self._broker.connect()
+                return
+            except Exception as error:
+                _log.warning("waiting for broker and database", extra={"cause": type(error).__qualname__})
+                await asyncio.sleep(0.5)
+
+    def _committed(self) -> None:
+        self._relay.wake()
+        self._effects.wake()
+
+    async def _housekeeping(self) -> None:
+        while True:
+            with contextlib.suppress(OSError):
+                async with self._engine.begin() as connection:
+                    await ensure_partitions(connection, datetime.now(UTC).date())
+            await asyncio.sleep(_HOUSEKEEPING)
+
+    async def _live(self, _: Request) -> JSONResponse:
+        return JSONResponse({"service": self._service.name, "live": True})
+
+    async def _ready(self, _: Request) -> JSONResponse:
+        """Broker, consumers and database; what cannot do its work is not ready."""
+        checks = {"consumers": self._runner.consuming, "broker": await self._broker.ping(timeout=2)}
+        try:
+            async with self._engine.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+            checks["database"] = True
+        except Exception:
+            checks["database"] = False
+        ready = all(checks.values())
+        return JSONResponse(
+            {"service": self._service.name, "ready": ready, **checks}, status_code=200 if ready else 503
+        )
+
+
+def main(service: Service, package: str, build: Callable[[Settings], Sequence[BaseRoute]] = lambda _: ()) -> None:
+    """The command line of a service process. `build` completes the service from its settings."""
+    settings = load_settings()
+    logs.configure(service.name, settings.log_level)
+    migrations = Path(package).parent / "migrations"
+    if sys.argv[1:] == ["migrate"]:
+        asyncio.run(_migrate(service, settings, migrations))
+    else:
+        routes = build(settings)
+        asyncio.run(_run(service, settings, routes))
+
+
+async def _migrate(service: Service, settings: Settings, migrations: Path) -> None:
+    engine = connect(settings.database_url.get_secret_value())
+    await migrate(engine, service.name, migrations)
+    await engine.dispose()
+
+
+async def _run(service: Service, settings: Settings, routes: Sequence[BaseRoute]) -> None:
+    await App(service, settings, routes).run()

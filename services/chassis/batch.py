@@ -1,0 +1,437 @@
+"""One transaction: a batch of messages judged, and everything that follows from them written.
+
+Every outcome of every message is a row here before anything is acknowledged: done, waiting, held, to be
+retried, or parked.
+"""
+
+import logging
+import random
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from contracts.model import Data
+from contracts.ontvangst import Aanvaard, Afgewezen, Code, Waarop, Wacht
+from services.chassis import storage as s
+from services.chassis import wire
+from services.chassis.gate import Gate, Turned, decide
+from services.chassis.messages import AlreadyKnown, Effect, Fact, Keep, Refused, Submission, TooEarly
+from services.chassis.service import Service
+from services.chassis.work import Missing, Ref, UnitOfWork
+
+_log = logging.getLogger(__name__)
+
+MAX_ATTEMPTS: Final = 8
+_ROUNDS: Final = 100
+"""How often what was woken may wake more, in one transaction; the rest follows in the next."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """Something on the fact exchange that is no fact of the catalogue. There is nobody to answer."""
+
+    source: str
+    id: str
+    cause: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Item:
+    """One message in a batch. `pending` is its row where it was set aside before."""
+
+    content: Submission[Any] | Fact[Any] | Turned | Broken
+    hash: bytes
+    body: bytes
+    pending: s.Pending | None = None
+
+    @property
+    def key(self) -> s.Key | None:
+        """Its identity; None where a partner's message may not use one up."""
+        if isinstance(self.content, Turned):
+            return (self.content.source, self.content.id) if self.content.known and self.content.source else None
+        return (self.content.source, self.content.id)
+
+    @property
+    def partner(self) -> str | None:
+        return None if isinstance(self.content, Fact | Broken) else self.content.partner
+
+
+@dataclass(slots=True)
+class _Results:
+    outgoing: list[s.Outgoing] = field(default_factory=list)
+    receipts: dict[s.Key, tuple[int, bytes]] = field(default_factory=dict)
+    aside: dict[s.Key, s.Pending] = field(default_factory=dict)
+    done: set[s.Key] = field(default_factory=set)
+    recorded: list[tuple[Fact[Data], bytes]] = field(default_factory=list)
+    effects: list[tuple[Effect, str | None]] = field(default_factory=list)
+    keeps: list[Keep] = field(default_factory=list)
+
+
+class Batch:
+    """Judges items in order within the transaction of `storage`.
+
+    A handler that raises is the culprit alone: its message is set aside to be retried, the others stand.
+    An error of the database ends the whole batch; the runner then tries one by one.
+    """
+
+    def __init__(self, service: Service, gate: Gate, work: UnitOfWork, storage: s.Storage) -> None:
+        self._service = service
+        self._gate = gate
+        self._work = work
+        self._storage = storage
+        self._now = datetime.now(UTC)
+        self._results = _Results()
+        self._cursors: dict[tuple[str, str], int] = {}
+        self._advanced: dict[tuple[str, str], int] = {}
+        self.set_aside = False
+        """Whether anything was left undone."""
+
+    async def run(self, items: Sequence[Item], *, look_for_woken: bool) -> None:
+        """Takes in new messages."""
+        again = await self._enter(items)
+        fresh = [item for item in items if id(item) not in again]
+        await self._judge(fresh)
+        await self._finish(look_for_woken)
+        await self._answer_again([item for item in items if id(item) in again])
+
+    async def resume(self, pending: Iterable[s.Pending], *, look_for_woken: bool = True) -> None:
+        """Takes up messages that were set aside: retries, what was held, what waited long enough."""
+        await self._judge([self._taken_up(row) for row in pending])
+        await self._finish(look_for_woken)
+
+    async def fail(self, item: Item, error: BaseException) -> None:
+        """Sets a message aside that the database itself refuses."""
+        await self._enter([item])
+        self._fail(item, error)
+        await self._write()
+
+    async def fail_again(self, row: s.Pending, error: BaseException) -> None:
+        """The same for a message that was set aside before."""
+        self._fail(self._taken_up(row), error)
+        await self._write()
+
+    async def park(self, item: Item, cause: str) -> None:
+        """Sets a message aside until an operator retries or discards it."""
+        await self._enter([item])
+        self._put_aside(item, s.PARKED, cause=cause)
+        await self._write()
+
+    # Taking in
+
+    async def _enter(self, items: Sequence[Item]) -> set[int]:
+        """Writes inbox rows; which items (by identity) are repeats of a message."""
+        entries: dict[s.Key, s.Entry] = {}
+        first: dict[s.Key, Item] = {}
+        for item in items:
+            if (key := item.key) is not None and key not in entries:
+                entries[key] = s.Entry(key=key, hash=item.hash, partner=item.partner)
+                first[key] = item
+        new = await self._storage.enter(list(entries.values())) if entries else set()
+        return {
+            id(item) for item in items if (key := item.key) is not None and not (key in new and first[key] is item)
+        }
+
+    async def _answer_again(self, repeats: Sequence[Item]) -> None:
+        """The same message gets the same receipt again; another body under the same id is refused."""
+        asked = [item for item in repeats if item.partner is not None and item.key is not None]
+        if not asked:
+            return
+        known = await self._storage.known({item.key for item in asked if item.key})
+        for item in asked:
+            assert item.key is not None
+            before = known[item.key]
+            if before.hash != item.hash:
+                self._reply(item, wire.refused(Code.ID_HERGEBRUIKT, "id"), unlisted=True)
+            elif before.receipt is not None:
+                repeated = wire.decode(before.receipt)
+                self._post(repeated, before.receipt, frozenset([str(item.partner)]))
+        await self._send()
+
+    def _taken_up(self, row: s.Pending) -> Item:
+        if row.partner is None:
+            content: Submission[Any] | Fact[Any] | Turned = wire.decode(row.body)
+        else:
+            content = self._gate.readmit(row.partner, row.body)
+        return Item(content=content, hash=b"", body=row.body, pending=row)
+
+    # Judging
+
+    async def _judge(self, items: Sequence[Item]) -> None:
+        await self._load_cursors(items)
+        await self._storage.load(self._work, self._service.stores, self._hints(items))
+        todo = deque(items)
+        while todo:
+            try:
+                self._judge_one(todo[0])
+                todo.popleft()
+            except Missing:
+                await self._storage.load(self._work, self._service.stores, self._missing(todo))
+
+    def _hints(self, items: Sequence[Item]) -> set[Ref]:
+        return {
+            ref
+            for item in items
+            if not isinstance(item.content, Turned | Broken)
+            for ref in self._work.hints(item.content)
+        }
+
+    def _missing(self, items: Iterable[Item]) -> set[Ref]:
+        """What these messages ask for next, found by trying each without keeping anything."""
+        refs: set[Ref] = set()
+        for item in items:
+            if isinstance(item.content, Turned | Broken):
+                continue
+            try:
+                decide(self._service, item.content, self._work, self._now)
+            except Missing as missing:
+                refs.update(missing.refs)
+            except Exception:
+                pass
+            finally:
+                self._work.discard()
+        return refs
+
+    async def _load_cursors(self, items: Sequence[Item]) -> None:
+        streams = {
+            (item.content.type.entity, item.content.subject) for item in items if isinstance(item.content, Fact)
+        } - self._cursors.keys()
+        if streams:
+            self._cursors |= dict.fromkeys(streams, 0) | await self._storage.cursors(streams)
+
+    def _judge_one(self, item: Item) -> None:
+        if isinstance(item.content, Fact):
+            self._judge_fact(item, item.content)
+        elif isinstance(item.content, Broken):
+            self._put_aside(item, s.PARKED, cause=item.content.cause)
+        elif isinstance(item.content, Turned):
+            self._reply(item, wire.refused(item.content.code, item.content.veld), unlisted=item.key is None)
+        else:
+            self._judge_submission(item, item.content)
+
+    def _judge_fact(self, item: Item, fact: Fact[Any]) -> None:
+        stream = (fact.type.entity, fact.subject)
+        behind = self._cursors[stream]
+        if fact.sequence <= behind:
+            self._done(item)
+            return
+        if fact.sequence > behind + 1:
+            self._put_aside(item, s.HELD, cause="an earlier fact of the stream is missing")
+            return
+        try:
+            decide(self._service, fact, self._work, self._now)
+        except Missing:
+            self._work.discard()
+            raise
+        except Exception as error:
+            self._work.discard()
+            self._fail(item, error)
+            return
+        self._settle(fact.traceparent)
+        self._results.recorded.append((fact, item.body))
+        self._cursors[stream] = self._advanced[stream] = fact.sequence
+        self._done(item)
+
+    def _judge_submission(self, item: Item, submission: Submission[Any]) -> None:
+        try:
+            facts = decide(self._service, submission, self._work, self._now)
+        except Missing:
+            self._work.discard()
+            raise
+        except Refused as verdict:
+            self._work.discard()
+            self._reply(item, wire.refused(verdict.code, verdict.veld))
+        except AlreadyKnown as verdict:
+            self._work.discard()
+            self._reply(item, wire.accepted(verdict.subject, verdict.sequence))
+        except TooEarly as verdict:
+            self._work.discard()
+            self._wait(item, verdict)
+        except Exception as error:
+            self._work.discard()
+            self._fail(item, error)
+        else:
+            claimed = facts[0]
+            place = len(self._results.outgoing)
+            self._settle(submission.traceparent)
+            self._reply(
+                item,
+                wire.accepted(claimed.subject, claimed.sequence),
+                correlationid=claimed.correlationid,
+                place=place,
+            )
+
+    def _settle(self, traceparent: str | None) -> None:
+        staged = self._work.settle()
+        for fact, readers in staged.facts:
+            self._post(fact, wire.encode(fact), readers)
+        self._results.effects += [(effect, traceparent) for effect in staged.effects]
+        self._results.keeps += staged.keeps
+
+    # Outcomes
+
+    def _done(self, item: Item) -> None:
+        if item.pending is not None:
+            self._results.done.add(item.pending.key)
+
+    def _wait(self, item: Item, verdict: TooEarly) -> None:
+        today = self._work.calendar.now()
+        until = item.pending.until if item.pending and item.pending.until else None
+        if until is not None and until <= today:
+            self._reply(item, wire.refused(Code.TE_VROEG_VERLOPEN))
+            return
+        first = until is None
+        until = until or today + timedelta(days=verdict.days)
+        self._put_aside(item, s.WAITING, wait_on=str(verdict.on), until=until)
+        if first:
+            self._reply(item, wire.waiting(verdict.waarop, until), final=False)
+
+    def _fail(self, item: Item, error: BaseException) -> None:
+        """A fault of ours: retry with backoff, park after a while. The sender is told once."""
+        attempts = (item.pending.attempts if item.pending else 0) + 1
+        cause = f"{type(error).__module__}.{type(error).__qualname__}"
+        _log.error(
+            "handler failed",
+            exc_info=_without_values(error),
+            extra={"message_id": item.key[1] if item.key else None, "attempts": attempts},
+        )
+        told = bool(item.pending and item.pending.receipts)
+        if attempts >= MAX_ATTEMPTS:
+            self._put_aside(item, s.PARKED, cause=cause, attempts=attempts)
+        else:
+            delay = min(600.0, 0.5 * 2**attempts) * random.uniform(0.5, 1.5)
+            due = self._now + timedelta(seconds=delay)
+            self._put_aside(item, s.RETRY, cause=cause, attempts=attempts, due=due)
+        if item.partner is not None and not told:
+            until = self._work.calendar.now() + timedelta(days=5)
+            self._reply(item, wire.waiting(Waarop.HERSTEL, until), final=False)
+
+    def _put_aside(
+        self,
+        item: Item,
+        status: str,
+        *,
+        cause: str | None = None,
+        attempts: int = 0,
+        due: datetime | None = None,
+        wait_on: str | None = None,
+        until: datetime | None = None,
+    ) -> None:
+        assert item.key is not None
+        content = item.content
+        row = item.pending or s.Pending(
+            key=item.key,
+            status=status,
+            partner=item.partner,
+            entity="" if isinstance(content, Turned | Broken) else content.type.entity,
+            subject=None if isinstance(content, Turned | Broken) else content.subject,
+            sequence=content.sequence if isinstance(content, Fact) else None,
+            body=item.body,
+        )
+        item.pending = replace(
+            row,
+            status=status,
+            cause=cause,
+            attempts=attempts,
+            due=due,
+            wait_on=wait_on,
+            until=until or row.until,
+        )
+        self._results.aside[item.key] = item.pending
+        self._results.done.discard(item.key)
+        self.set_aside = True
+
+    def _reply(
+        self,
+        item: Item,
+        data: Aanvaard | Afgewezen | Wacht,
+        *,
+        correlationid: str | None = None,
+        final: bool = True,
+        unlisted: bool = False,
+        place: int | None = None,
+    ) -> None:
+        """Gives the sender a receipt. `unlisted`: it uses up no place in the inbox."""
+        content = item.content
+        assert not isinstance(content, Fact | Broken)
+        count = 1 if unlisted else (item.pending.receipts if item.pending else 0) + 1
+        source = content.source or content.partner
+        receipt = wire.receipt(
+            data,
+            service=self._service.name,
+            submission_id=content.id,
+            sequence=count,
+            now=self._now,
+            correlationid=correlationid,
+            traceparent=content.traceparent if isinstance(content, Submission) else None,
+            deterministic=b"\0".join([source.encode(), content.id.encode(), item.hash if unlisted else b""]),
+        )
+        body = wire.encode(receipt)
+        self._post(receipt, body, frozenset([content.partner]), place=place)
+        if not unlisted:
+            assert item.key is not None
+            self._results.receipts[item.key] = (count, body)
+            if item.pending is not None:
+                item.pending.receipts = count
+        if final:
+            self._done(item)
+
+    def _post(self, fact: Fact[Data], body: bytes, readers: frozenset[str], *, place: int | None = None) -> None:
+        outgoing = s.Outgoing(
+            message_id=fact.id,
+            type=fact.type.name,
+            routing_key=fact.type.routing_key,
+            readers=tuple(sorted(readers)),
+            body=body,
+        )
+        self._results.outgoing.insert(len(self._results.outgoing) if place is None else place, outgoing)
+
+    # Writing
+
+    async def _finish(self, look_for_woken: bool) -> None:
+        """Writes what came of it, and takes up what that woke."""
+        for _ in range(_ROUNDS):
+            touched, advanced = self._work.take_touched(), self._advanced
+            self._advanced = {}
+            await self._write(advanced)
+            if not (look_for_woken or self.set_aside) or not (touched or advanced):
+                return
+            changed = {f"{kind.__name__}:{key}" for kind, key in touched}
+            woken = await self._storage.woken(changed, advanced)
+            if not woken:
+                return
+            await self._judge([self._taken_up(row) for row in woken])
+        self.set_aside = True
+
+    async def _write(self, advanced: dict[tuple[str, str], int] | None = None) -> None:
+        results, self._results = self._results, _Results()
+        await self._storage.save(self._work, self._service.stores)
+        if results.keeps and self._service.keeper:
+            await self._service.keeper(self._storage.connection, results.keeps)
+        if results.recorded and self._service.recorder:
+            await self._service.recorder(self._storage.connection, results.recorded)
+        if advanced:
+            await self._storage.advance(advanced)
+        if results.aside:
+            await self._storage.set_aside(list(results.aside.values()))
+        if results.done:
+            await self._storage.done(results.done)
+        if results.receipts:
+            await self._storage.keep_receipts(results.receipts)
+        if results.effects:
+            await self._storage.request(
+                [effect for effect, _ in results.effects], [trace for _, trace in results.effects]
+            )
+        if results.outgoing:
+            await self._storage.send(results.outgoing)
+
+    async def _send(self) -> None:
+        await self._storage.send(self._results.outgoing)
+        self._results.outgoing = []
+
+
+def _without_values(error: BaseException) -> BaseException:
+    """The error without its message, which may repeat a value: the type and the stack tell enough."""
+    bare = RuntimeError(f"{type(error).__module__}.{type(error).__qualname__}")
+    return bare.with_traceback(error.__traceback__)

@@ -1,0 +1,106 @@
+"""What is done in the outside world (mail, later webhooks): rows, claimed by a worker after the commit.
+
+An effect is carried out at least once, and in practice once: its row is claimed under a lock that a crash
+releases, and its deterministic key travels along so that a second attempt can be recognised.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import random
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.chassis.database import is_passing
+from services.chassis.messages import Effect
+from services.chassis.service import Performer
+
+_log = logging.getLogger(__name__)
+
+_FALLBACK: Final = 1.0
+"""Seconds between looks when nothing wakes the worker."""
+_MAX_ATTEMPTS: Final = 12
+
+
+class FinalFailure(Exception):
+    """The outside world refused for good: trying again cannot help."""
+
+
+class Effects:
+    """Carries out the effects of one service, one at a time for each worker."""
+
+    def __init__(self, engine: AsyncEngine, performers: dict[str, Performer]) -> None:
+        self._engine = engine
+        self._performers = performers
+        self._wake = asyncio.Event()
+        self._stopping = False
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Works until `stop`."""
+        pause = 0.1
+        while not self._stopping:
+            try:
+                self._wake.clear()
+                if not await self._next():
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._wake.wait(), _FALLBACK)
+                pause = 0.1
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                _log.warning("database not available", extra={"cause": type(error).__qualname__})
+                await asyncio.sleep(pause)
+                pause = min(5.0, pause * 2)
+
+    async def stop(self) -> None:
+        """Finishes the effect in hand."""
+        self._stopping = True
+        self._wake.set()
+
+    async def _next(self) -> bool:
+        async with self._engine.begin() as connection:
+            row = (
+                await connection.execute(
+                    text(
+                        "SELECT key, kind, payload::text AS payload, attempts FROM effects"
+                        " WHERE status = 'open' AND due <= now() ORDER BY due LIMIT 1 FOR UPDATE SKIP LOCKED"
+                    )
+                )
+            ).first()
+            if row is None:
+                return False
+            await self._carry_out(connection, row)
+        return True
+
+    async def _carry_out(self, connection: AsyncConnection, row: Any) -> None:
+        effect = Effect(kind=row.kind, key=row.key, payload=_payload(row.payload))
+        status, cause, delay = "done", None, 0.0
+        try:
+            await self._performers[row.kind](effect)
+        except FinalFailure as error:
+            status, cause = "failed", type(error).__qualname__
+        except Exception as error:
+            cause = type(error).__qualname__
+            status = "failed" if row.attempts + 1 >= _MAX_ATTEMPTS else "open"
+            delay = min(3600.0, 2.0**row.attempts) * random.uniform(0.5, 1.5)
+            _log.warning("effect failed", extra={"key": row.key, "kind": row.kind, "cause": cause})
+        await connection.execute(
+            text(
+                "UPDATE effects SET status = :status, cause = :cause, attempts = attempts + 1,"
+                " due = now() + make_interval(secs => :delay),"
+                " done = CASE WHEN :status = 'open' THEN NULL ELSE now() END WHERE key = :key"
+            ),
+            {"status": status, "cause": cause, "delay": delay, "key": row.key},
+        )
+
+
+def _payload(raw: str) -> dict[str, str]:
+    loaded: dict[str, str] = json.loads(raw)
+    return loaded

@@ -1,0 +1,145 @@
+"""The relay: takes what is in the outbox to the broker, in order, until the broker has confirmed it.
+
+One is active per service (an advisory lock); others stand by. A relay that dies between publish and mark
+leads to a second publication under the same id: readers dedupe, and go by `sequence`.
+"""
+
+import asyncio
+import contextlib
+import logging
+from typing import Any, Final
+
+import aio_pika
+from aio_pika.abc import AbstractExchange
+from aio_pika.exceptions import AMQPError
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.chassis import names
+from services.chassis.database import is_passing
+from services.chassis.wire import CONTENT_TYPE
+
+_log = logging.getLogger(__name__)
+
+_WINDOW: Final = 500
+"""Messages under way to the broker at once."""
+_FALLBACK: Final = 2.0
+"""Seconds between looks at the outbox when nothing wakes the relay."""
+_LOCK: Final = 0x50424F58
+_CONFIRM: Final = 30.0
+"""Seconds within which the broker confirms."""
+
+
+class Relay:
+    """Publishes unsent outbox rows to the facts exchange, addressed to their readers by `BCC`."""
+
+    def __init__(self, service: str, engine: AsyncEngine, amqp_url: str) -> None:
+        self._service = service
+        self._engine = engine
+        self._amqp_url = amqp_url
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self.active = False
+        """Whether this one holds the lock and a channel."""
+
+    def wake(self) -> None:
+        """There is something in the outbox."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Relays until `stop`; after trouble with broker or database it begins again."""
+        pause = 0.1
+        while not self._stopping:
+            try:
+                await self._hold()
+                pause = 0.1
+            except (AMQPError, ConnectionError, TimeoutError, RuntimeError) as error:
+                _log.warning("relay lost the broker", extra={"cause": type(error).__qualname__})
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                _log.warning("relay lost the database", extra={"cause": type(error).__qualname__})
+            finally:
+                self.active = False
+            if not self._stopping:
+                await asyncio.sleep(pause)
+                pause = min(5.0, pause * 2)
+
+    async def stop(self) -> None:
+        """Finishes the window in hand. What is unsent stays in the outbox."""
+        self._stopping = True
+        self._wake.set()
+
+    async def _hold(self) -> None:
+        async with self._engine.connect() as session:
+            await session.execution_options(isolation_level="AUTOCOMMIT")
+            while not await session.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK}):
+                await self._sleep()
+                if self._stopping:
+                    return
+            driver: Any = (await session.get_raw_connection()).driver_connection
+            await driver.add_listener("outbox", self._on_notify)
+            connection = await aio_pika.connect(self._amqp_url, timeout=10)
+            try:
+                channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+                exchange = await channel.get_exchange(names.FACTS, ensure=False)
+                self.active = True
+                while not self._stopping:
+                    self._wake.clear()
+                    if not await self._pass_on(session, exchange):
+                        await self._sleep()
+                    if channel.is_closed or driver.is_closed():
+                        raise ConnectionError("lost while idle")
+            finally:
+                with contextlib.suppress(Exception):
+                    await driver.remove_listener("outbox", self._on_notify)
+                with contextlib.suppress(Exception):
+                    await session.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK})
+                await connection.close()
+
+    def _on_notify(self, *_: object) -> None:
+        self._wake.set()
+
+    async def _sleep(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), _FALLBACK)
+
+    async def _pass_on(self, session: AsyncConnection, exchange: AbstractExchange) -> int:
+        """Publishes the oldest unsent messages and marks those the broker confirmed."""
+        rows = (
+            await session.execute(
+                text(
+                    "SELECT position, message_id, type, routing_key, readers, body FROM outbox"
+                    " WHERE sent IS NULL ORDER BY position LIMIT :window"
+                ),
+                {"window": _WINDOW},
+            )
+        ).all()
+        if not rows:
+            return 0
+        outcomes = await asyncio.gather(*(self._publish(exchange, row) for row in rows), return_exceptions=True)
+        confirmed = [row.position for row, outcome in zip(rows, outcomes, strict=True) if outcome is None]
+        if confirmed:
+            await self._mark(session, confirmed)
+        for outcome in outcomes:
+            if outcome is not None:
+                raise outcome
+        return len(rows)
+
+    async def _publish(self, exchange: AbstractExchange, row: Any) -> None:
+        message = aio_pika.Message(
+            bytes(row.body),
+            message_id=row.message_id,
+            type=row.type,
+            app_id=self._service,
+            content_type=CONTENT_TYPE,
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            headers={"BCC": [names.partner_queue(reader) for reader in row.readers]} if row.readers else {},
+        )
+        await exchange.publish(message, routing_key=row.routing_key, mandatory=True, timeout=_CONFIRM)
+
+    async def _mark(self, session: AsyncConnection, positions: list[int]) -> None:
+        await session.execute(
+            text("UPDATE outbox SET sent = now() WHERE position = ANY(CAST(:positions AS bigint[]))"),
+            {"positions": positions},
+        )

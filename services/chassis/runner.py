@@ -1,0 +1,336 @@
+"""The runner: takes messages from the service's queues in turn, a batch a transaction.
+
+Group commit is both the guarantee and the speed: inbox, aggregates and outbox of a whole batch in one
+commit, then one acknowledgement a queue. One loop, so nothing in a process runs against itself.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from aio_pika.abc import AbstractIncomingMessage
+from aio_pika.exceptions import AMQPError
+from faststream import AckPolicy
+from faststream.rabbit import Channel, RabbitBroker, RabbitQueue
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from contracts.fields import PartnerId
+from contracts.kwalificaties import Kwalificatietabel
+from contracts.partners import Registry
+from services.chassis import names, wire
+from services.chassis.batch import Batch, Broken, Item
+from services.chassis.calendar import Calendar
+from services.chassis.database import is_passing
+from services.chassis.gate import Arrival, Gate, Turned
+from services.chassis.messages import Fact
+from services.chassis.service import Service
+from services.chassis.storage import ATTEMPTING, Pending, Storage
+from services.chassis.work import UnitOfWork
+
+_log = logging.getLogger(__name__)
+
+_TICK: Final = 0.5
+"""Seconds between looks at what is due."""
+_SWEEP: Final = 30.0
+"""Seconds between judging again all that waits, in case another instance's change was missed."""
+_SUSPECT: Final = 2
+"""At this many redeliveries a message may be what brought the process down: it is tried alone."""
+_DUE_AT_ONCE: Final = 100
+
+
+@dataclass(slots=True)
+class _Inlet:
+    """One queue and what has come in from it."""
+
+    queue: str
+    partner: PartnerId | None
+    waiting: deque[AbstractIncomingMessage]
+
+
+class Runner:
+    """Consumes the service's queues and runs every message through a `Batch`."""
+
+    def __init__(
+        self,
+        service: Service,
+        broker: RabbitBroker,
+        engine: AsyncEngine,
+        registry: Registry,
+        kwalificaties: Kwalificatietabel,
+        calendar: Calendar,
+        *,
+        public_url: str,
+        prefetch: int,
+        batch: int,
+        committed: Callable[[], None],
+    ) -> None:
+        self._service = service
+        self._broker = broker
+        self._engine = engine
+        self._registry = registry
+        self._kwalificaties = kwalificaties
+        self._calendar = calendar
+        self._public_url = public_url
+        self._prefetch = prefetch
+        self._batch = batch
+        self._committed = committed
+        self._gate = Gate(service.owner, registry)
+        self._inlets = [_Inlet(names.facts_queue(service.name), None, deque())]
+        if names.takes_submissions(service.owner):
+            self._inlets += [
+                _Inlet(names.ingress_queue(service.owner, partner.id), partner.id, deque())
+                for partner in registry.partners
+            ]
+        self._subscribers: list[Any] = []
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._look_for_woken = True
+        self._swept = 0.0
+        self._ticked = 0.0
+
+    async def start(self) -> None:
+        """Begins to take messages from every queue, each over a channel of its own."""
+        for inlet in self._inlets:
+            subscriber = self._broker.subscriber(
+                RabbitQueue(inlet.queue, durable=True, declare=False),
+                channel=Channel(prefetch_count=self._prefetch),
+                ack_policy=AckPolicy.MANUAL,
+                no_reply=True,
+                decoder=_raw,
+            )
+            subscriber(self._taker(inlet))
+            await subscriber.start()
+            self._subscribers.append(subscriber)
+
+    async def run(self) -> None:
+        """Works until `stop`; the batch in hand is finished first."""
+        pause = 0.1
+        while not self._stopping:
+            try:
+                if not await self._turn():
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._wake.wait(), _TICK)
+                pause = 0.1
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                _log.warning("database not available", extra={"cause": type(error).__qualname__})
+                await asyncio.sleep(pause)
+                pause = min(5.0, pause * 2)
+
+    async def stop(self) -> None:
+        """Takes no more. What was not begun goes back to the queues when the connection closes."""
+        self._stopping = True
+        self._wake.set()
+        for subscriber in self._subscribers:
+            with contextlib.suppress(AMQPError, ConnectionError, RuntimeError):
+                await subscriber.stop()
+
+    @property
+    def consuming(self) -> bool:
+        """Whether every queue has its consumer."""
+        return bool(self._subscribers) and all(subscriber.running for subscriber in self._subscribers)
+
+    def _taker(self, inlet: _Inlet) -> Callable[[bytes], Any]:
+        context = self._broker.context
+
+        async def take(body: bytes) -> None:
+            inlet.waiting.append(context.get_local("message").raw_message)
+            self._wake.set()
+
+        return take
+
+    # One turn
+
+    async def _turn(self) -> bool:
+        """One batch of what came in, and what is due. Whether there was anything to do."""
+        self._wake.clear()
+        due = await self._take_up_due()
+        taken, suspect = self._pick()
+        if not taken:
+            return due
+        messages = [(message, inlet) for inlet, message in taken]
+        try:
+            if suspect:
+                await self._alone(*messages[0])
+            else:
+                await self._together(messages)
+        except BaseException:
+            for inlet, message in reversed(taken):
+                inlet.waiting.appendleft(message)
+            raise
+        await self._acknowledge(taken)
+        return True
+
+    def _pick(self) -> tuple[list[tuple[_Inlet, AbstractIncomingMessage]], bool]:
+        """The next messages, from the queues in turn. A suspect comes alone."""
+        taken: list[tuple[_Inlet, AbstractIncomingMessage]] = []
+        open_inlets = deque(inlet for inlet in self._inlets if inlet.waiting)
+        while open_inlets and len(taken) < self._batch:
+            inlet = open_inlets.popleft()
+            if _redelivered(inlet.waiting[0]) >= _SUSPECT:
+                if taken:
+                    continue
+                return [(inlet, inlet.waiting.popleft())], True
+            taken.append((inlet, inlet.waiting.popleft()))
+            if inlet.waiting:
+                open_inlets.append(inlet)
+        self._inlets.append(self._inlets.pop(0))
+        return taken, False
+
+    async def _together(self, messages: list[tuple[AbstractIncomingMessage, _Inlet]]) -> None:
+        items = [self._read(message, inlet) for message, inlet in messages]
+        try:
+            await self._commit(items)
+        except Exception as error:
+            if is_passing(error):
+                raise
+            _log.warning("batch failed, one by one", extra={"cause": type(error).__qualname__})
+            for item in items:
+                item.pending = None
+                await self._singly(item)
+
+    async def _singly(self, item: Item) -> None:
+        """Only the culprit suffers: what fails alone is set aside."""
+        for _ in range(3):
+            try:
+                await self._commit([item])
+                return
+            except Exception as error:
+                if is_passing(error):
+                    raise
+                failure = error
+                item.pending = None
+        async with self._engine.begin() as connection:
+            await self._new_batch(connection).fail(item, failure)
+        self._look_for_woken = True
+        self._committed()
+
+    async def _alone(self, message: AbstractIncomingMessage, inlet: _Inlet) -> None:
+        """Tries a message that may have brought the process down, after writing down that it is tried."""
+        item = self._read(message, inlet)
+        content = item.content
+        if item.key is None or isinstance(content, Turned | Broken):
+            await self._singly(item)
+            return
+        row = Pending(
+            key=item.key,
+            status=ATTEMPTING,
+            partner=item.partner,
+            entity=content.type.entity,
+            subject=content.subject,
+            sequence=content.sequence if isinstance(content, Fact) else None,
+            body=item.body,
+        )
+        async with self._engine.begin() as connection:
+            storage = Storage(connection, self._service.name)
+            known = await storage.known([item.key])
+            attempts = 0 if known else await storage.attempt(row)
+        if attempts > _SUSPECT:
+            async with self._engine.begin() as connection:
+                await self._new_batch(connection).park(item, "the process ended twice while on this message")
+            self._committed()
+            return
+        await self._singly(item)
+        if attempts:
+            async with self._engine.begin() as connection:
+                await Storage(connection, self._service.name).forget_attempt(item.key)
+
+    async def _commit(self, items: list[Item]) -> None:
+        async with self._engine.begin() as connection:
+            batch = self._new_batch(connection)
+            await batch.run(items, look_for_woken=self._look_for_woken)
+        self._look_for_woken |= batch.set_aside
+        self._committed()
+
+    async def _take_up_due(self) -> bool:
+        """Retries, expired waits and, now and then, everything that waits."""
+        now = asyncio.get_running_loop().time()
+        if now - self._ticked < _TICK:
+            return False
+        self._ticked = now
+        async with self._engine.begin() as connection:
+            storage = Storage(connection, self._service.name)
+            self._look_for_woken = await storage.has_pending()
+            if not self._look_for_woken:
+                return False
+            rows = await storage.due(datetime.now(UTC), self._calendar.now(), _DUE_AT_ONCE)
+            if not rows and now - self._swept >= _SWEEP:
+                self._swept = now
+                rows = await storage.waiting(_DUE_AT_ONCE)
+            if not rows:
+                return False
+        try:
+            await self._resume(rows)
+        except Exception as error:
+            if is_passing(error):
+                raise
+            for row in rows:
+                await self._resume_singly(row)
+        self._committed()
+        return True
+
+    async def _resume(self, rows: list[Pending]) -> None:
+        async with self._engine.begin() as connection:
+            storage = Storage(connection, self._service.name)
+            await self._new_batch(connection).resume(await storage.claim([row.key for row in rows]))
+
+    async def _resume_singly(self, row: Pending) -> None:
+        try:
+            await self._resume([row])
+        except Exception as error:
+            if is_passing(error):
+                raise
+            async with self._engine.begin() as connection:
+                await self._new_batch(connection).fail_again(row, error)
+
+    def _new_batch(self, connection: AsyncConnection) -> Batch:
+        work = UnitOfWork(
+            self._service, self._registry, self._kwalificaties, self._calendar, public_url=self._public_url
+        )
+        return Batch(self._service, self._gate, work, Storage(connection, self._service.name))
+
+    def _read(self, message: AbstractIncomingMessage, inlet: _Inlet) -> Item:
+        arrival = Arrival(
+            partner=inlet.partner or "",
+            body=message.body,
+            content_type=message.content_type,
+            message_id=message.message_id,
+            user_id=message.user_id,
+            headers=message.headers,
+        )
+        if inlet.partner is not None:
+            admitted = self._gate.admit(arrival)
+            body = b"" if isinstance(admitted, Turned) else arrival.structured()
+            return Item(content=admitted, hash=arrival.digest, body=body)
+        try:
+            content: Fact[Any] | Broken = wire.decode(message.body)
+        except wire.Unusable as problem:
+            content = Broken(source="", id=f"sha256:{arrival.digest.hex()}", cause=str(problem))
+            _log.error("not a fact, parked", extra={"message_id": content.id, "cause": content.cause})
+        return Item(content=content, hash=arrival.digest, body=message.body)
+
+    async def _acknowledge(self, taken: list[tuple[_Inlet, AbstractIncomingMessage]]) -> None:
+        """One acknowledgement a channel: everything up to the last of a queue is committed."""
+        last = {id(message.channel): message for _, message in taken}
+        for message in last.values():
+            try:
+                await message.ack(multiple=True)
+            except (AMQPError, ConnectionError, RuntimeError) as error:
+                _log.info("not acknowledged, will come again", extra={"cause": type(error).__qualname__})
+
+
+async def _raw(message: Any) -> bytes:
+    """Bytes as they came: decoding is the gate's work, where a failure has a receipt."""
+    body: bytes = message.body
+    return body
+
+
+def _redelivered(message: AbstractIncomingMessage) -> int:
+    count = message.headers.get("x-delivery-count", 0)
+    return count if isinstance(count, int) else 0

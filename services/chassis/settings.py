@@ -1,0 +1,51 @@
+"""What a service must be told, as `PRAKTIJKBUS_*` variables or files of that name in the secrets folder."""
+
+import os
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of one service process. Every address and password comes from outside."""
+
+    model_config = SettingsConfigDict(env_prefix="PRAKTIJKBUS_", extra="ignore", frozen=True)
+
+    amqp_url: SecretStr
+    """The service's own account on the broker, with its virtual host."""
+    database_url: SecretStr
+    """The service's own database: `postgresql+asyncpg://…`."""
+    partners: Path
+    """The partner registry (TOML)."""
+    kwalificaties: Path
+    """The qualification table (TOML)."""
+    extra_days: Path | None = None
+    """Days that a royal decree equates with a public holiday (TOML); the built-in table if not given."""
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    """Where health (and, in intake, person data) is served over HTTP."""
+    public_url: str = "http://127.0.0.1:8080"
+    """The address under which others reach this service, for `dataref`."""
+    prefetch: int = Field(default=500, ge=1)
+    """Unacknowledged messages in hand, for each queue."""
+    batch: int = Field(default=256, ge=1)
+    """Messages in one transaction at most."""
+    smtp_host: str = "127.0.0.1"
+    smtp_port: int = 25
+    mail_from: str = "Praktijkbus <geen-antwoord@praktijkbus.example>"
+    portal_url: str = "https://portaal.praktijkbus.example"
+    """Where people log in; mails link there."""
+    otlp_endpoint: str | None = None
+    """Where spans go, such as `http://collector:4318`. Nothing is exported if not given."""
+    log_level: str = "INFO"
+
+
+def load_settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        pydantic.ValidationError: naming each setting that is missing or wrong.
+    """
+    secrets = os.environ.get("PRAKTIJKBUS_SECRETS_DIR")
+    return Settings(_secrets_dir=secrets) if secrets else Settings()

@@ -1,0 +1,225 @@
+"""Which messages matching answers, and what follows from them."""
+
+from contracts import erkenning, match
+from contracts.catalogue import Owner
+from contracts.fields import Categorie, Crebo, Rol, Trajectnummer, Vestigingsnummer
+from contracts.model import Leeg
+from contracts.ontvangst import Code, Waarop
+from services.chassis.messages import (
+    AlreadyKnown,
+    Dossier,
+    Emit,
+    Follows,
+    On,
+    Parties,
+    Refused,
+    Submission,
+    TooEarly,
+)
+from services.chassis.service import Service, by_subject, by_trajectnummer
+from services.chassis.work import Work
+from services.matching import tables
+from services.matching.erkenning import BESLISTERMIJN, Erkenning
+from services.matching.match import Match, Status, plaats, registratie
+from services.matching.trajectbeeld import Trajectbeeld
+
+service = Service(Owner.MATCHING)
+service.aggregate(
+    Trajectbeeld,
+    tables.trajectbeeld,
+    moved_by={"traject": by_subject, "verklaring": by_trajectnummer, "match": by_trajectnummer},
+)
+service.aggregate(
+    Match,
+    tables.match,
+    moved_by={"match": by_subject},
+    lookups={
+        "voorgesteld_voor": lambda state: state.voorgesteld_voor,
+        "actief_op": lambda state: state.actief_op,
+        "registratie": lambda state: state.registratie,
+    },
+)
+service.aggregate(
+    Erkenning,
+    tables.erkenning,
+    moved_by={"erkenning": by_subject},
+    lookups={"plaats": lambda state: state.plaats},
+)
+
+
+@service.parties("match")
+def betrokken_bij_match(
+    event: Submission[match.Voorgesteld | match.HerplaatsingInzending | Leeg], work: Work
+) -> Parties:
+    if isinstance(event.data, match.Voorgesteld | match.HerplaatsingInzending):
+        beeld = _beeld(work, event.data.trajectnummer)
+        parties = beeld.dossier(work.registry, event.data.vestigingsnummer).parties
+        if not any(rol is Rol.WSP for rol, _ in parties):
+            raise TooEarly(Waarop.TRAJECT_IN_STATUS, On(Trajectbeeld, beeld.nummer))
+        return parties
+    return _dossier(work, _match(work, event.about)).parties
+
+
+@service.parties("erkenning")
+def betrokken_bij_erkenning(event: Submission[erkenning.Verleend], work: Work) -> Parties:
+    _erkenning(work, event.about)
+    return _sbb(work)
+
+
+@service.submission(match.Voorgesteld)
+def voorgesteld(event: Submission[match.Voorgesteld], work: Work) -> Follows:
+    beeld = _te_plaatsen(event, work)
+    dossier = beeld.dossier(work.registry, event.data.vestigingsnummer)
+    yield Emit(work.draw("M"), event.data, dossier)
+
+
+@service.submission(match.HerplaatsingGestart)
+def herplaatsing_gestart(event: Submission[match.HerplaatsingInzending], work: Work) -> Follows:
+    beeld = _te_plaatsen(event, work)
+    _match(work, event.data.vorige_match).herplaatsbaar(event.data.trajectnummer)
+    dossier = beeld.dossier(work.registry, event.data.vestigingsnummer)
+    yield Emit(work.draw("M"), match.HerplaatsingGestart(**event.data.model_dump()), dossier)
+
+
+@service.submission(match.Bevestigd)
+def bevestigd(event: Submission[Leeg], work: Work) -> Follows:
+    """The first confirmation wins: the traject's other proposals lapse, unless this place cannot be had."""
+    confirmed = _match(work, event.about)
+    beeld = _beeld(work, confirmed.trajectnummer)
+    beeld.loopt()
+    yield _emit(work, confirmed, confirmed.bevestigen())
+    confirmed = _match(work, event.about)
+    vandaag = work.calendar.today()
+    known = _erkenning_van(work, confirmed.plaats)
+    if known and known.geblokkeerd_op(vandaag):
+        yield _emit(work, confirmed, confirmed.vervallen(Categorie.ERKENNING))
+        return
+    for other in work.find(Match, "voorgesteld_voor", confirmed.trajectnummer):
+        yield _emit(work, other, other.vervallen(Categorie.OVERIG))
+    if known and (geldig_tot := known.geldig_op(vandaag)):
+        yield _emit(work, confirmed, confirmed.erkennen(geldig_tot))
+    elif known is None or not known.aangevraagd:
+        yield _aanvraag(work, confirmed, known)
+
+
+@service.submission(match.Afgewezen)
+def afgewezen(event: Submission[Leeg], work: Work) -> Follows:
+    declined = _match(work, event.about)
+    yield _emit(work, declined, declined.afwijzen())
+
+
+@service.submission(match.Vervallen)
+def vervallen(event: Submission[match.VervallenInzending], work: Work) -> Follows:
+    lapsed = _match(work, event.about)
+    yield _emit(work, lapsed, lapsed.vervallen(event.data.categorie))
+
+
+@service.submission(erkenning.Verleend)
+def verleend(event: Submission[erkenning.Verleend], work: Work) -> Follows:
+    granted = _erkenning(work, event.about)
+    yield Emit(event.about, granted.verlenen(event.data, work.calendar.today()), _dossier_sbb(work, granted))
+    for waiting in _wachtend(work, granted):
+        yield _emit(work, waiting, waiting.erkennen(event.data.geldig_tot))
+
+
+@service.submission(erkenning.Geweigerd)
+def geweigerd(event: Submission[erkenning.Geweigerd], work: Work) -> Follows:
+    refused = _erkenning(work, event.about)
+    yield Emit(event.about, refused.weigeren(event.data, work.calendar.today()), _dossier_sbb(work, refused))
+    for waiting in _wachtend(work, refused):
+        yield _emit(work, waiting, waiting.vervallen(Categorie.ERKENNING))
+
+
+@service.submission(erkenning.Ingetrokken)
+def ingetrokken(event: Submission[erkenning.Ingetrokken], work: Work) -> Follows:
+    withdrawn = _erkenning(work, event.about)
+    yield Emit(event.about, withdrawn.intrekken(event.data, work.calendar.today()), _dossier_sbb(work, withdrawn))
+    for active in work.find(Match, "actief_op", withdrawn.plaats):
+        yield _emit(work, active, active.vervallen(Categorie.ERKENNING))
+
+
+def _te_plaatsen(
+    event: Submission[match.Voorgesteld] | Submission[match.HerplaatsingInzending], work: Work
+) -> Trajectbeeld:
+    """The traject, if that place may be proposed for it."""
+    data = event.data
+    if naam := registratie(event.partner, event.referentie):
+        for known in work.find(Match, "registratie", naam):
+            if known.zelfde_voorstel(data):
+                raise AlreadyKnown(known.nummer)
+            raise Refused(Code.REFERENTIE_HERGEBRUIKT, "referentie")
+    if not work.kwalificaties.kent(data.crebo):
+        raise Refused(Code.CREBO_ONBEKEND, "data.crebo")
+    _plaats_vrij(work, data.vestigingsnummer, data.crebo)
+    beeld = _beeld(work, data.trajectnummer)
+    beeld.zoekt_werkplek()
+    return beeld
+
+
+def _plaats_vrij(work: Work, vestigingsnummer: Vestigingsnummer, crebo: Crebo) -> None:
+    known = _erkenning_van(work, plaats(vestigingsnummer, crebo))
+    if known and known.geblokkeerd_op(work.calendar.today()):
+        raise Refused(Code.PLAATS_GEBLOKKEERD, "data.vestigingsnummer")
+
+
+def _aanvraag(work: Work, confirmed: Match, known: Erkenning | None) -> Emit:
+    """A request to SBB, under the place's own number and correlation."""
+    vandaag = work.calendar.today()
+    data = erkenning.Aangevraagd(
+        kvk=confirmed.kvk,
+        vestigingsnummer=confirmed.vestigingsnummer,
+        crebo=confirmed.crebo,
+        dagtekening=vandaag,
+        uiterlijk=work.calendar.add_working_days(vandaag, BESLISTERMIJN),
+    )
+    if known:
+        return Emit(known.nummer, data, _dossier_sbb(work, known))
+    return Emit(work.draw("ER"), data, Dossier(work.new_id(), _sbb(work)))
+
+
+def _wachtend(work: Work, place: Erkenning) -> list[Match]:
+    """The matches that were confirmed at this place and wait for its recognition."""
+    return [found for found in work.find(Match, "actief_op", place.plaats) if found.status is Status.BEVESTIGD]
+
+
+def _beeld(work: Work, trajectnummer: Trajectnummer) -> Trajectbeeld:
+    beeld = work.get(Trajectbeeld, trajectnummer)
+    if beeld is None:
+        raise TooEarly(Waarop.TRAJECT_BEKEND, On(Trajectbeeld, trajectnummer))
+    return beeld
+
+
+def _match(work: Work, nummer: str) -> Match:
+    found = work.get(Match, nummer)
+    if found is None:
+        raise TooEarly(Waarop.MATCH_BEKEND, On(Match, nummer))
+    return found
+
+
+def _erkenning(work: Work, nummer: str) -> Erkenning:
+    found = work.get(Erkenning, nummer)
+    if found is None:
+        raise TooEarly(Waarop.ERKENNING_BEKEND, On(Erkenning, nummer))
+    return found
+
+
+def _erkenning_van(work: Work, place: str) -> Erkenning | None:
+    return next(iter(work.find(Erkenning, "plaats", place)), None)
+
+
+def _emit(
+    work: Work, subject: Match, data: match.Bevestigd | match.Afgewezen | match.Erkend | match.Vervallen
+) -> Emit:
+    return Emit(subject.nummer, data, _dossier(work, subject))
+
+
+def _dossier(work: Work, subject: Match) -> Dossier:
+    return _beeld(work, subject.trajectnummer).dossier(work.registry, subject.vestigingsnummer)
+
+
+def _sbb(work: Work) -> Parties:
+    return frozenset((Rol.SBB, partner) for partner in work.registry.in_role(Rol.SBB))
+
+
+def _dossier_sbb(work: Work, subject: Erkenning) -> Dossier:
+    return Dossier(subject.correlationid, _sbb(work))
