@@ -75,10 +75,7 @@ class App:
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
-        """Runs until SIGTERM or SIGINT. What is in hand is committed and acknowledged first."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+        """Runs until `stop`. What is in hand is committed and acknowledged first."""
         config = uvicorn.Config(
             self._web, host=self._settings.host, port=self._settings.port, log_config=None, lifespan="off"
         )
@@ -109,6 +106,15 @@ class App:
             await self._broker.stop()
             await self._engine.dispose()
             _log.info("stopped")
+
+    @property
+    def consuming(self) -> bool:
+        """Whether every queue has its consumer."""
+        return self._runner.consuming
+
+    def stop(self) -> None:
+        """Begins to drain."""
+        self._stop.set()
 
     async def _connect(self) -> None:
         """Waits for broker and database, so that the order of starting does not matter."""
@@ -170,4 +176,7 @@ async def _migrate(service: Service, settings: Settings, migrations: Path) -> No
 
 
 async def _run(service: Service, settings: Settings, routes: Sequence[BaseRoute]) -> None:
-    await App(service, settings, routes).run()
+    app = App(service, settings, routes)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, app.stop)
+    await app.run()

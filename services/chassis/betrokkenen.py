@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from contracts import match, traject
 from contracts.fields import Matchnummer, PartnerId, Rol, Vestigingsnummer
+from contracts.model import Data
 from contracts.partners import Registry
 from services.chassis.messages import Dossier, Fact, Parties
 
@@ -28,21 +29,22 @@ class Betrokkenen:
 
     @classmethod
     def evolve(cls, state: Self | None, fact: Fact[Any]) -> Self | None:
-        data = fact.data
-        if isinstance(data, traject.Aangemeld):
-            return cls(correlationid=fact.correlationid, toegangspartner=data.toegangspartner)
-        if state is None:
-            return None
+        if isinstance(fact.data, traject.Aangemeld):
+            return cls(correlationid=fact.correlationid, toegangspartner=fact.data.toegangspartner)
+        return state.after(fact.subject, fact.data) if state else None
+
+    def after(self, subject: str, data: Data) -> Self:
+        """The parties once `data` about `subject` is a fact: they are the ones who read it."""
         if isinstance(data, traject.BetrokkeneToegewezen):
-            others = {(rol, partner) for rol, partner in state.toegewezen if rol is not data.rol}
-            return replace(state, toegewezen=frozenset(others | {(data.rol, data.partner)}))
+            others = {(rol, partner) for rol, partner in self.toegewezen if rol is not data.rol}
+            return replace(self, toegewezen=frozenset(others | {(data.rol, data.partner)}))
         if isinstance(data, traject.IntakeAfgerond) and data.verwezen_naar is not None:
-            return replace(state, verwezen_naar=_REFERRED_TO[data.verwezen_naar])
+            return replace(self, verwezen_naar=_REFERRED_TO[data.verwezen_naar])
         if isinstance(data, match.Bevestigd):
-            return replace(state, actieve_match=fact.subject, vestigingsnummer=data.vestigingsnummer)
-        if isinstance(data, match.Vervallen) and fact.subject == state.actieve_match:
-            return replace(state, actieve_match=None, vestigingsnummer=None)
-        return state
+            return replace(self, actieve_match=subject, vestigingsnummer=data.vestigingsnummer)
+        if isinstance(data, match.Vervallen) and subject == self.actieve_match:
+            return replace(self, actieve_match=None, vestigingsnummer=None)
+        return self
 
     def parties(self, registry: Registry) -> Parties:
         """Who may act in this traject, and in which role."""

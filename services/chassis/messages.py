@@ -103,7 +103,8 @@ class Keep:
     """Something of a submission that the service must keep and that never travels, such as `persoon`."""
 
     key: str
-    value: str
+    value: str | None
+    """None: what was kept under `key` is destroyed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,11 @@ class AlreadyKnown(Verdict):
         super().__init__(subject)
         self.subject = subject
         self.sequence = sequence
+
+
+def registered_as(partner: PartnerId, referentie: str | None) -> str | None:
+    """A partner's own name for what it registers. A `referentie` is unique per partner only."""
+    return f"{partner}/{referentie}" if referentie else None
 
 
 Follows = Iterable[Emit | Effect | Keep]

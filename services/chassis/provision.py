@@ -58,6 +58,7 @@ class _Provisioner:
 
     async def run(self, registry: Registry, services: list[Service], passwords: Mapping[str, str]) -> None:
         partners = [partner.id for partner in registry.partners]
+        owners = [service.owner for service in services if names.takes_submissions(service.owner)]
         await self._put(f"vhosts/{self._v}", {})
         await self._all(
             self._put(f"users/{account}", {"password": passwords[account], "tags": ""})
@@ -80,9 +81,8 @@ class _Provisioner:
                 *(self._queue(names.partner_queue(partner), _QUORUM) for partner in partners),
                 *(self._queue(names.facts_queue(service.name), _SINGLE) for service in services),
                 *(
-                    self._queue(names.ingress_queue(service.owner, partner), _SINGLE)
-                    for service in services
-                    if names.takes_submissions(service.owner)
+                    self._queue(names.ingress_queue(owner, partner), _SINGLE)
+                    for owner in owners
                     for partner in partners
                 ),
             ]
@@ -107,12 +107,12 @@ class _Provisioner:
                 *(
                     self._bind(_rest(partner), names.ingress_queue(Owner.INTAKE, partner), "")
                     for partner in partners
+                    if Owner.INTAKE in owners
                 ),
                 *(
                     self._bind(names.partner_exchange(partner), names.ingress_queue(owner, partner), f"{entity}.*")
                     for partner in partners
-                    for owner in Owner
-                    if names.takes_submissions(owner)
+                    for owner in owners
                     for entity in CATALOGUE.entities_of(owner)
                 ),
             ]
@@ -128,7 +128,7 @@ class _Provisioner:
                     for partner in partners
                 ),
                 *(
-                    self._allow(service.name, write=names.FACTS, read=rf"{service.name}\..*")
+                    self._allow(service.name, write=names.FACTS, read=rf"{service.name}\.(feiten|van\..*)")
                     for service in services
                 ),
             ]

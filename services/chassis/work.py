@@ -170,8 +170,9 @@ class UnitOfWork:
                     yield Ref(store.kind, event.subject)
 
     def hear(self, fact: Fact[Any]) -> None:
-        """Lets a foreign fact move the aggregates that follow it."""
-        self._evolve(fact)
+        """Lets a foreign fact move the aggregates that follow it. Own facts moved theirs when recorded."""
+        if fact.type.entity not in self._own:
+            self._evolve(fact)
 
     def record(self, follows: Follows, cause: Submission[Any] | Fact[Any], now: datetime) -> list[Fact[Data]]:
         """Turns what follows into facts, in order, each moving its aggregates before the next."""

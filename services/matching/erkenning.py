@@ -105,8 +105,10 @@ class Erkenning:
         return besluit
 
     def weigeren(self, besluit: erkenning.Geweigerd, vandaag: date) -> erkenning.Geweigerd:
-        """Raises:
-        Refused: there is no open request, or the date is not between the dagtekening and today.
+        """Blocks the place for `BLOKKADE` from the date of the refusal.
+
+        Raises:
+            Refused: there is no open request, or the date is not between the dagtekening and today.
         """
         if not self.aangevraagd:
             raise Refused(Code.STATUS_PAST_NIET, "subject")
@@ -115,8 +117,10 @@ class Erkenning:
         return besluit
 
     def intrekken(self, besluit: erkenning.Ingetrokken, vandaag: date) -> erkenning.Ingetrokken:
-        """Raises:
-        Refused: there is no recognition to withdraw, or the date is in the future.
+        """At any time, valid or lapsed; the place may be requested again.
+
+        Raises:
+            Refused: there is no recognition to withdraw, or the date is in the future.
         """
         if self.status is not Status.VERLEEND:
             raise Refused(Code.STATUS_PAST_NIET, "subject")

@@ -15,12 +15,13 @@ from services.chassis.messages import (
     Refused,
     Submission,
     TooEarly,
+    registered_as,
 )
 from services.chassis.service import Service, by_subject, by_trajectnummer
 from services.chassis.work import Work
 from services.matching import tables
 from services.matching.erkenning import BESLISTERMIJN, Erkenning
-from services.matching.match import Match, Status, plaats, registratie
+from services.matching.match import Match, Status, plaats
 from services.matching.trajectbeeld import Trajectbeeld
 
 service = Service(Owner.MATCHING)
@@ -143,7 +144,7 @@ def _te_plaatsen(
 ) -> Trajectbeeld:
     """The traject, if that place may be proposed for it."""
     data = event.data
-    if naam := registratie(event.partner, event.referentie):
+    if naam := registered_as(event.partner, event.referentie):
         for known in work.find(Match, "registratie", naam):
             if known.zelfde_voorstel(data):
                 raise AlreadyKnown(known.nummer)

@@ -7,8 +7,9 @@ from typing import Any, Self
 
 from contracts import match
 from contracts.fields import Categorie, Crebo, Kvk, Matchnummer, Trajectnummer, Vestigingsnummer
+from contracts.model import Data
 from contracts.ontvangst import Code
-from services.chassis.messages import Fact, Refused
+from services.chassis.messages import Fact, Refused, registered_as
 
 
 class Status(StrEnum):
@@ -20,7 +21,7 @@ class Status(StrEnum):
     VERVALLEN = "vervallen"
 
 
-_NEXT = {
+_NEXT: dict[type[Data], Status] = {
     match.Bevestigd: Status.BEVESTIGD,
     match.Afgewezen: Status.AFGEWEZEN,
     match.Erkend: Status.ERKEND,
@@ -56,7 +57,7 @@ class Match:
                 vestigingsnummer=data.vestigingsnummer,
                 crebo=data.crebo,
                 status=Status.VOORGESTELD,
-                registratie=registratie(fact.actor, fact.referentie),
+                registratie=registered_as(fact.actor, fact.referentie),
                 vorige_match=data.vorige_match if isinstance(data, match.HerplaatsingGestart) else None,
             )
         if state is None or type(data) not in _NEXT:
@@ -93,8 +94,10 @@ class Match:
         )
 
     def bevestigen(self) -> match.Bevestigd:
-        """Raises:
-        Refused: it is no open proposal, or not any more.
+        """The employer agrees.
+
+        Raises:
+            Refused: it is no open proposal, or not any more.
         """
         self._is(Status.VOORGESTELD)
         return match.Bevestigd(
@@ -105,15 +108,19 @@ class Match:
         )
 
     def afwijzen(self) -> match.Afgewezen:
-        """Raises:
-        Refused: it is no open proposal, or not any more.
+        """The employer declines.
+
+        Raises:
+            Refused: it is no open proposal, or not any more.
         """
         self._is(Status.VOORGESTELD)
         return match.Afgewezen(trajectnummer=self.trajectnummer)
 
     def erkennen(self, geldig_tot: date) -> match.Erkend:
-        """Raises:
-        Refused: it does not wait for recognition.
+        """Its place is recognised until that day.
+
+        Raises:
+            Refused: it does not wait for recognition.
         """
         self._is(Status.BEVESTIGD)
         return match.Erkend(
@@ -125,8 +132,10 @@ class Match:
         )
 
     def vervallen(self, categorie: Categorie) -> match.Vervallen:
-        """Raises:
-        Refused: it was declined or has lapsed.
+        """It is off, whatever came of it so far.
+
+        Raises:
+            Refused: it was declined or has lapsed.
         """
         self._is(Status.VOORGESTELD, Status.BEVESTIGD, Status.ERKEND)
         return match.Vervallen(trajectnummer=self.trajectnummer, categorie=categorie)
@@ -143,8 +152,3 @@ class Match:
     def _is(self, *statuses: Status) -> None:
         if self.status not in statuses:
             raise Refused(Code.STATUS_PAST_NIET, "subject")
-
-
-def registratie(partner: str, referentie: str | None) -> str | None:
-    """A partner's own name for what it registered, unique per partner."""
-    return f"{partner}:{referentie}" if referentie else None

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from contracts import traject, verklaring
-from contracts.fields import Rol, Trajectnummer, Vestigingsnummer
+from contracts.fields import PartnerId, Rol, Trajectnummer, Vestigingsnummer
 from contracts.ontvangst import Code, Waarop
 from contracts.partners import Registry
 from services.chassis.betrokkenen import Betrokkenen
@@ -46,8 +46,10 @@ class Trajectbeeld:
         return state
 
     def loopt(self) -> None:
-        """Raises:
-        Refused: the traject has ended or reached its goal.
+        """Whether the traject still has a use for a workplace.
+
+        Raises:
+            Refused: it has ended or reached its goal.
         """
         if self.beeindigd or self.afgerond:
             raise Refused(Code.STATUS_PAST_NIET)
@@ -67,7 +69,9 @@ class Trajectbeeld:
 
     def dossier(self, registry: Registry, vestigingsnummer: Vestigingsnummer) -> Dossier:
         """That of a match of this traject: its parties, and the employer of this match alone."""
-        parties = {(rol, partner) for rol, partner in self.betrokkenen.toegewezen if rol is not Rol.WERKGEVER}
+        parties: set[tuple[Rol, PartnerId]] = {
+            (rol, partner) for rol, partner in self.betrokkenen.toegewezen if rol is not Rol.WERKGEVER
+        }
         if werkgever := registry.werkgever_of(vestigingsnummer):
             parties.add((Rol.WERKGEVER, werkgever))
         return self.betrokkenen.dossier(frozenset(parties))

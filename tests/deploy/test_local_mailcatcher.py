@@ -27,11 +27,10 @@ def catcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catcher]:
     folder = tmp_path_factory.mktemp("post")
     caught = Catcher(folder / "mail")
     supervisor = Supervisor(folder)
+    options = ["--port", str(caught.smtp_port), "--http-port", str(caught.http.base_url.port)]
     supervisor.start(
         "mailcatcher",
-        [sys.executable, "-m", "deploy.local.mailcatcher"]
-        + ["--port", str(caught.smtp_port), "--folder", str(caught.folder)]
-        + ["--http-port", str(caught.http.base_url.port)],
+        [sys.executable, "-m", "deploy.local.mailcatcher", "--folder", str(caught.folder), *options],
         {},
         f"{caught.http.base_url}/ready",
     )

@@ -60,7 +60,7 @@ def test_a_child_that_died_is_reported_with_the_end_of_its_log(supervisor: Super
 def test_a_child_that_is_not_ready_in_time_is_reported(supervisor: Supervisor) -> None:
     supervisor.start("intake", SLEEPER, {}, f"http://127.0.0.1:{free_port()}/ready")
 
-    with pytest.raises(ProcessFailed, match="not ready within 0.2 s: intake"):
+    with pytest.raises(ProcessFailed, match=r"not ready within 0\.2 s: intake"):
         supervisor.wait_ready(["intake"], timeout=0.2)
 
 

@@ -1,0 +1,1 @@
+"""How Praktijkbus is put on machines: one command on one machine, or containers."""

@@ -1,0 +1,113 @@
+"""A partner's side of the bus, as small as it can be: publish to one exchange, read one queue.
+
+Speaks AMQP by the contracts alone, as a partner's own system would.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+import aio_pika
+from aio_pika.abc import AbstractIncomingMessage, AbstractRobustChannel, AbstractRobustConnection
+from pydantic_core import to_json
+
+from contracts.catalogue import CATALOGUE, EventType
+from contracts.envelope import CONTENT_TYPE
+from contracts.fields import PartnerId
+from contracts.model import Data, Leeg
+
+
+def submission(
+    event_type: EventType,
+    source: str,
+    message_id: str,
+    data: Data | None = None,
+    *,
+    subject: str | None = None,
+    time: datetime | None = None,
+    referentie: str | None = None,
+    namens: str | None = None,
+) -> bytes:
+    """A submission as CloudEvents structured JSON."""
+    return to_json(
+        {
+            "specversion": "1.0",
+            "id": message_id,
+            "source": source,
+            "type": event_type.name,
+            "subject": subject,
+            "time": time or datetime.now(UTC),
+            "referentie": referentie,
+            "namens": namens,
+            "data": data or Leeg(),
+        },
+        exclude_none=True,
+    )
+
+
+class PartnerClient:
+    """One partner's connection: `publish` waits for the broker's confirm, `messages` reads the own queue."""
+
+    def __init__(self, amqp_url: str, partner: PartnerId) -> None:
+        self.partner = partner
+        self._amqp_url = amqp_url
+        self._connection: AbstractRobustConnection | None = None
+        self._channel: AbstractRobustChannel | None = None
+
+    async def __aenter__(self) -> Self:
+        self._connection = await aio_pika.connect_robust(self._amqp_url, timeout=15)
+        channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
+        assert isinstance(channel, AbstractRobustChannel)
+        await channel.set_qos(prefetch_count=200)
+        self._channel = channel
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def publish(
+        self,
+        body: bytes,
+        routing_key: str,
+        *,
+        message_id: str | None = None,
+        content_type: str = CONTENT_TYPE,
+        headers: Mapping[str, Any] | None = None,
+        exchange: str | None = None,
+    ) -> None:
+        """Publishes to the partner's own exchange; returns when the broker has it safely.
+
+        Raises:
+            aio_pika.exceptions.DeliveryError: the queue is full; slow down and try again.
+        """
+        assert self._channel is not None
+        target = await self._channel.get_exchange(exchange or f"van.{self.partner}", ensure=False)
+        message = aio_pika.Message(
+            body,
+            message_id=message_id,
+            content_type=content_type,
+            headers=dict(headers or {}),
+            user_id=self.partner,
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        )
+        await target.publish(message, routing_key, mandatory=True, timeout=30)
+
+    async def submit(
+        self, fact: type[Data], source: str, message_id: str, data: Data | None = None, **envelope: Any
+    ) -> None:
+        """Publishes a submission of the event type of `fact`."""
+        event_type = CATALOGUE.of(fact)
+        body = submission(event_type, source, message_id, data, **envelope)
+        await self.publish(body, event_type.routing_key, message_id=message_id)
+
+    async def messages(self, queue: str | None = None) -> AsyncIterator[AbstractIncomingMessage]:
+        """Everything in the partner's queue as it comes; the reader acknowledges."""
+        assert self._channel is not None
+        source = await self._channel.get_queue(queue or f"aan.{self.partner}", ensure=False)
+        async with source.iterator() as incoming:
+            async for message in incoming:
+                yield message

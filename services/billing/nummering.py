@@ -1,0 +1,31 @@
+"""Nummering: the invoice numbers of one supplier, without a gap. Invoices and credit notes share them."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from contracts.fields import Factuurnummer
+from services.chassis.messages import Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Nummering:
+    reeks: str
+    """The supplier's `factuurreeks`."""
+    laatste: int = 0
+
+    @classmethod
+    def evolve(cls, state: Self | None, fact: Fact[Any]) -> Self | None:
+        reeks, _, volgnummer = fact.subject.partition("-")
+        laatste = int(volgnummer)
+        if state is not None and laatste <= state.laatste:
+            return state
+        return cls(reeks, laatste)
+
+    def volgende(self) -> Factuurnummer:
+        """The next number; used up by the fact that carries it, and by nothing else."""
+        return f"{self.reeks}-{self.laatste + 1:06d}"
+
+
+def by_reeks(fact: Fact[Any]) -> str:
+    """The series that the number of an invoice or credit note belongs to."""
+    return fact.subject.partition("-")[0]

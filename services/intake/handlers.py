@@ -1,0 +1,275 @@
+"""Which messages intake answers, and what follows from each."""
+
+from operator import attrgetter
+from typing import Any
+
+from contracts import match, traject, verklaring
+from contracts.catalogue import Owner
+from contracts.model import Data
+from contracts.ontvangst import Code, Waarop
+from services.chassis.betrokkenen import Betrokkenen
+from services.chassis.messages import (
+    AlreadyKnown,
+    Emit,
+    Fact,
+    Follows,
+    Keep,
+    On,
+    Parties,
+    Refused,
+    Submission,
+    TooEarly,
+)
+from services.chassis.service import Service, by_subject, by_trajectnummer
+from services.chassis.work import Work
+from services.intake import journal, persoon, tables
+from services.intake.traject import TOE_TE_WIJZEN, Status, Traject, als_referentie
+from services.intake.verklaring import Verklaring
+
+service = Service(Owner.INTAKE, recorder=journal.record, keeper=persoon.keep)
+
+service.aggregate(
+    Traject,
+    tables.traject,
+    moved_by={
+        "traject": by_subject,
+        "match": by_trajectnummer,
+        "verklaring": by_trajectnummer,
+        "opdracht": by_trajectnummer,
+    },
+    lookups={"referentie": attrgetter("referentie")},
+)
+service.aggregate(Verklaring, tables.verklaring, moved_by={"verklaring": by_subject})
+
+
+@service.parties("traject")
+def _of_traject(event: Submission[Any], work: Work) -> Parties:
+    return _traject(event.about, work).betrokkenen.parties(work.registry)
+
+
+@service.parties("verklaring")
+def _of_verklaring(event: Submission[Any], work: Work) -> Parties:
+    if isinstance(event.data, verklaring.AfgegevenInzending):
+        nummer = event.data.trajectnummer
+    else:
+        nummer = _verklaring(event.about, work).trajectnummer
+    return _traject(nummer, work).betrokkenen.parties(work.registry)
+
+
+# Registration and intake
+
+
+@service.submission(traject.Aangemeld)
+def aangemeld(event: Submission[traject.AangemeldInzending], work: Work) -> Follows:
+    """Opens the case; whoever is the only partner in a role is assigned at once."""
+    _check_known(event, work)
+    nummer, key = work.draw("PV"), work.new_id()
+    betrokkenen = Betrokkenen(correlationid=work.new_id(), toegangspartner=event.partner)
+    feit = traject.Aangemeld(
+        werkstatus=event.data.werkstatus, sectorwens=event.data.sectorwens, toegangspartner=event.partner
+    )
+    yield Keep(key, event.data.persoon)
+    yield Emit(nummer, feit, betrokkenen.dossier(betrokkenen.with_way_in(work.registry)), work.dataref(key))
+    for rol in TOE_TE_WIJZEN:
+        if partner := work.registry.only_in_role(rol):
+            yield _toegewezen(_traject(nummer, work), traject.BetrokkeneToegewezen(rol=rol, partner=partner), work)
+
+
+@service.submission(traject.BetrokkeneToegewezen)
+def betrokkene_toegewezen(event: Submission[traject.BetrokkeneToegewezen], work: Work) -> Follows:
+    pv = _traject(event.about, work)
+    return [_toegewezen(pv, pv.betrokkene_toegewezen(event.data, work.registry), work)]
+
+
+@service.submission(traject.IntakeAfgerond)
+def intake_afgerond(event: Submission[traject.IntakeAfgerond], work: Work) -> Follows:
+    pv = _traject(event.about, work)
+    return [_feit(pv, pv.intake_afgerond(event.data), work)]
+
+
+# Preparation
+
+
+@service.submission(traject.BegeleidingsdocumentVastgesteld)
+def begeleidingsdocument_vastgesteld(
+    event: Submission[traject.BegeleidingsdocumentVastgesteld], work: Work
+) -> Follows:
+    pv = _traject(event.about, work)
+    return [_feit(pv, pv.begeleidingsdocument_vastgesteld(event.data, work.kwalificaties), work)]
+
+
+@service.submission(traject.InschrijvingBevestigd)
+def inschrijving_bevestigd(event: Submission[traject.InschrijvingBevestigd], work: Work) -> Follows:
+    pv = _traject(event.about, work)
+    return [_feit(pv, pv.inschrijving_bevestigd(event.data), work)]
+
+
+@service.submission(traject.PokOpgesteld)
+def pok_opgesteld(event: Submission[traject.PokOpgesteld], work: Work) -> Follows:
+    pv = _traject(event.about, work)
+    return [_feit(pv, pv.pok_opgesteld(event.data), work)]
+
+
+@service.submission(traject.PokOndertekend)
+def pok_ondertekend(event: Submission[traject.PokOndertekend], work: Work) -> Follows:
+    pv = _traject(event.about, work)
+    return [_feit(pv, pv.pok_ondertekend(event.data, work.calendar.today()), work)]
+
+
+@service.submission(traject.PokGewijzigd)
+def pok_gewijzigd(event: Submission[traject.PokGewijzigd], work: Work) -> Follows:
+    pv = _traject(event.about, work)
+    return [_feit(pv, pv.pok_gewijzigd(event.data), work)]
+
+
+@service.submission(traject.PokOntbonden)
+def pok_ontbonden(event: Submission[traject.PokOntbonden], work: Work) -> Follows:
+    pv = _traject(event.about, work)
+    return [_feit(pv, pv.pok_ontbonden(event.data), work)]
+
+
+# Execution
+
+
+@service.submission(traject.Gestart)
+def gestart(event: Submission[traject.Gestart], work: Work) -> Follows:
+    pv = _traject(event.about, work)
+    return [_feit(pv, pv.gestart(event.data, work.kwalificaties, work.calendar.today()), work)]
+
+
+@service.submission(traject.Onderbroken)
+def onderbroken(event: Submission[traject.Onderbroken], work: Work) -> Follows:
+    pv = _traject(event.about, work)
+    return [_feit(pv, pv.onderbroken(event.data, work.calendar.today()), work)]
+
+
+@service.submission(traject.Hervat)
+def hervat(event: Submission[traject.Hervat], work: Work) -> Follows:
+    pv = _traject(event.about, work)
+    return [_feit(pv, pv.hervat(event.data, work.calendar.today()), work)]
+
+
+@service.submission(traject.BezoekGeregistreerd)
+def bezoek_geregistreerd(event: Submission[traject.BezoekGeregistreerd], work: Work) -> Follows:
+    pv = _traject(event.about, work)
+    return [_feit(pv, pv.bezoek_geregistreerd(event.data, work.calendar.today()), work)]
+
+
+@service.submission(traject.WerkprocesBeoordeeld)
+def werkproces_beoordeeld(event: Submission[traject.WerkprocesBeoordeeld], work: Work) -> Follows:
+    pv = _traject(event.about, work)
+    return [_feit(pv, pv.werkproces_beoordeeld(event.data, work.calendar.today()), work)]
+
+
+@service.fact(match.Vervallen)
+def match_vervallen(event: Fact[match.Vervallen], work: Work) -> Follows:
+    """A running traject that loses its workplace is interrupted."""
+    pv = work.get(Traject, event.data.trajectnummer)
+    if pv is None or pv.status is not Status.GESTART or pv.werkplek is not None:
+        return []
+    onderbroken = traject.Onderbroken(datum=work.calendar.today(), categorie=event.data.categorie)
+    return [_feit(pv, onderbroken, work)]
+
+
+# The verklaring
+
+
+@service.submission(verklaring.Afgegeven)
+def verklaring_afgegeven(event: Submission[verklaring.AfgegevenInzending], work: Work) -> Follows:
+    pv = _traject(event.data.trajectnummer, work)
+    feit = Verklaring.afgegeven(pv, event.data, event.partner, work.calendar.today())
+    return [_over_verklaring(work.draw("VK"), pv, feit, work)]
+
+
+@service.submission(verklaring.Ingetrokken)
+def verklaring_ingetrokken(event: Submission[verklaring.IngetrokkenInzending], work: Work) -> Follows:
+    vk = _verklaring(event.about, work)
+    pv = _traject(vk.trajectnummer, work)
+    return [_over_verklaring(vk.nummer, pv, vk.ingetrokken(pv, event.data, work.calendar.today()), work)]
+
+
+# The ends, and after
+
+
+@service.submission(traject.Uitgevallen)
+def uitgevallen(event: Submission[traject.Uitgevallen], work: Work) -> Follows:
+    pv = _traject(event.about, work)
+    return [_feit(pv, pv.uitgevallen(event.data, work.calendar.today()), work)]
+
+
+@service.submission(traject.Teruggetrokken)
+def teruggetrokken(event: Submission[traject.Teruggetrokken], work: Work) -> Follows:
+    pv = _traject(event.about, work)
+    return [_feit(pv, pv.teruggetrokken(event.data, work.calendar.today()), work)]
+
+
+@service.submission(traject.NazorgGeregistreerd)
+def nazorg_geregistreerd(event: Submission[traject.NazorgGeregistreerd], work: Work) -> Follows:
+    pv = _traject(event.about, work)
+    return [_feit(pv, pv.nazorg_geregistreerd(event.data), work)]
+
+
+@service.submission(traject.Gesloten)
+def gesloten(event: Submission[traject.Gesloten], work: Work) -> Follows:
+    pv = _traject(event.about, work)
+    return [_feit(pv, pv.gesloten(event.data), work)]
+
+
+@service.submission(traject.Heropend)
+def heropend(event: Submission[traject.Heropend], work: Work) -> Follows:
+    pv = _traject(event.about, work)
+    return [_feit(pv, pv.heropend(event.data), work)]
+
+
+@service.submission(traject.GegevensGewist)
+def gegevens_gewist(event: Submission[traject.GegevensGewist], work: Work) -> Follows:
+    """The fact that the data is gone, and its being gone, are one transaction."""
+    pv = _traject(event.about, work)
+    feit = pv.gegevens_gewist(event.data)
+    assert pv.persoon is not None, "the rule saw to it"
+    return [_feit(pv, feit, work), Keep(pv.persoon, None)]
+
+
+# What handlers share
+
+
+def _traject(nummer: str, work: Work) -> Traject:
+    found = work.get(Traject, nummer)
+    if found is None:
+        raise TooEarly(Waarop.TRAJECT_BEKEND, On(Traject, nummer))
+    return found
+
+
+def _verklaring(nummer: str, work: Work) -> Verklaring:
+    found = work.get(Verklaring, nummer)
+    if found is None:
+        raise TooEarly(Waarop.VERKLARING_BEKEND, On(Verklaring, nummer))
+    return found
+
+
+def _check_known(event: Submission[traject.AangemeldInzending], work: Work) -> None:
+    """The same registration under a new id is recognised by the partner's own reference."""
+    referentie = als_referentie(event.partner, event.referentie)
+    if referentie is None:
+        return
+    for known in work.find(Traject, "referentie", referentie):
+        if (known.werkstatus, known.sectorwens) != (event.data.werkstatus, event.data.sectorwens):
+            raise Refused(Code.REFERENTIE_HERGEBRUIKT, "referentie")
+        raise AlreadyKnown(known.nummer)
+
+
+def _feit(pv: Traject, data: Data, work: Work, dataref: str | None = None) -> Emit:
+    """A fact of the traject's stream, for whoever is party once it is a fact."""
+    betrokkenen = pv.betrokkenen.after(pv.nummer, data)
+    return Emit(pv.nummer, data, betrokkenen.dossier(betrokkenen.with_way_in(work.registry)), dataref)
+
+
+def _toegewezen(pv: Traject, data: traject.BetrokkeneToegewezen, work: Work) -> Emit:
+    """Says again where the person data is: the new party did not receive the registration."""
+    return _feit(pv, data, work, work.dataref(pv.persoon) if pv.persoon else None)
+
+
+def _over_verklaring(
+    nummer: str, pv: Traject, data: verklaring.Afgegeven | verklaring.Ingetrokken, work: Work
+) -> Emit:
+    return Emit(nummer, data, pv.betrokkenen.dossier(pv.betrokkenen.parties(work.registry)))

@@ -1,0 +1,61 @@
+"""Intake's tables, beside those of the chassis."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    func,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from services.chassis.service import aggregate_table
+
+metadata = MetaData()
+
+traject = aggregate_table(metadata, "traject", unique=("referentie",))
+verklaring = aggregate_table(metadata, "verklaring")
+
+persoon = Table(
+    "persoon",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("jwe", Text, nullable=False),
+    Column("kept_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("position", BigInteger, nullable=False),
+    Column("recorded", DateTime(timezone=True), nullable=False),  # by the owner of the stream
+    Column("entity", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("correlationid", Text, nullable=False),
+    Column("causationid", Text, nullable=False),
+    Column("trace_id", Text),
+    Column("body", JSONB, nullable=False),
+    PrimaryKeyConstraint("position", "recorded"),
+    Index("journal_subject", "subject"),
+    Index("journal_correlationid", "correlationid"),
+    postgresql_partition_by="RANGE (recorded)",
+)
+
+journal_head = Table(
+    "journal_head",
+    metadata,
+    Column("only", Boolean, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    CheckConstraint('"only"', name="journal_head_only_one_row"),
+)

@@ -1,0 +1,530 @@
+"""The traject: one person's way to a praktijkverklaring, and what may happen on it when.
+
+A method named after an event checks its rule and returns the data of the fact. It raises `TooEarly` for
+what the way still leads to, since partners react faster than facts spread, and `Refused` for what cannot
+become right any more.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from enum import StrEnum
+from typing import Any, Final, Self
+
+from contracts import match, opdracht, verklaring
+from contracts import traject as feit
+from contracts.fields import (
+    Crebo,
+    Dossierversie,
+    LeerbedrijfId,
+    Matchnummer,
+    Opdrachtnummer,
+    PartnerId,
+    PokId,
+    Rol,
+    Sector,
+    Trajectnummer,
+    Verklaringnummer,
+    Werkproces,
+    Werkstatus,
+)
+from contracts.kwalificaties import Kwalificatietabel
+from contracts.ontvangst import Code, Waarop
+from contracts.partners import Registry
+from services.chassis.betrokkenen import Betrokkenen
+from services.chassis.messages import Fact, On, Refused, TooEarly
+
+
+class Status(StrEnum):
+    AANGEMELD = "aangemeld"
+    GESCHIKT = "geschikt"
+    NIET_GESCHIKT = "niet_geschikt"
+    GEMATCHT = "gematcht"
+    ERKEND = "erkend"
+    VOORBEREID = "voorbereid"
+    GESTART = "gestart"
+    ONDERBROKEN = "onderbroken"
+    AFGEROND = "afgerond"
+    UITGEVALLEN = "uitgevallen"
+    TERUGGETROKKEN = "teruggetrokken"
+    GESLOTEN = "gesloten"
+
+
+_WEG: Final = (
+    Status.AANGEMELD,
+    Status.GESCHIKT,
+    Status.GEMATCHT,
+    Status.ERKEND,
+    Status.VOORBEREID,
+    Status.GESTART,
+    Status.ONDERBROKEN,
+    Status.AFGEROND,
+    Status.GESLOTEN,
+)
+"""The way, in order. What is not on it is a dead end, unless coordinatie reopens it."""
+_IN_VOORBEREIDING: Final = (Status.GESCHIKT, Status.GEMATCHT, Status.ERKEND, Status.VOORBEREID)
+"""These follow from what is in, see `_stand`."""
+_IN_UITVOERING: Final = (Status.GESTART, Status.ONDERBROKEN)
+_BEEINDIGD: Final = (Status.NIET_GESCHIKT, Status.UITGEVALLEN, Status.TERUGGETROKKEN, Status.GESLOTEN)
+
+TOE_TE_WIJZEN: Final = (Rol.WSP, Rol.COACH, Rol.OPLEIDER)
+"""The roles that are assigned to a traject; the other parties follow from match, referral or region."""
+
+
+def _kan_nog_worden(status: Status, doel: tuple[Status, ...]) -> bool:
+    """Whether the way leads on to one of these; an interrupted traject may go all the way from GESCHIKT."""
+    if status not in _WEG:
+        return False
+    hier = 0 if status is Status.ONDERBROKEN else _WEG.index(status)
+    return any(hier < _WEG.index(later) for later in doel if later in _WEG)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Werkplek:
+    """The confirmed match. Recognised once it has an `erkenning_geldig_tot`."""
+
+    match: Matchnummer
+    crebo: Crebo
+    erkenning_geldig_tot: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The begeleidingsdocument."""
+
+    crebo: Crebo
+    dossierversie: Dossierversie
+    werkprocessen: frozenset[Werkproces]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pok:
+    """The praktijkovereenkomst, with when each of the three parties signed."""
+
+    pok_id: PokId
+    begin: date
+    eind: date
+    handtekeningen: Mapping[feit.PokPartij, date] = field(default_factory=dict)
+
+    @property
+    def volledig_ondertekend(self) -> bool:
+        return len(self.handtekeningen) == len(feit.PokPartij)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opdracht:
+    nummer: Opdrachtnummer
+    opleider: PartnerId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Oordeel:
+    """The latest verdict on a werkproces, whose code means something only with crebo and dossier version."""
+
+    crebo: Crebo
+    dossierversie: Dossierversie
+    werkproces: Werkproces
+    beoordeling: feit.Beoordeling
+    datum: date
+    leerbedrijf_id: LeerbedrijfId
+
+    @property
+    def over(self) -> tuple[str, str, str]:
+        return self.crebo, self.dossierversie, self.werkproces
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traject:
+    nummer: Trajectnummer
+    status: Status
+    betrokkenen: Betrokkenen
+    werkstatus: Werkstatus
+    sectorwens: Sector
+    referentie: str | None = None
+    """`<partner>/<its own reference>`, by which a repeated registration is recognised."""
+    persoon: str | None = None
+    """The key under which the person data is kept; None once it is destroyed."""
+    werkplek: Werkplek | None = None
+    plan: Plan | None = None
+    ingeschreven: bool = False
+    opdracht: Opdracht | None = None
+    pok: Pok | None = None
+    vervallen_poks: frozenset[PokId] = frozenset()
+    gestart_op: date | None = None
+    """Of the first start: a replacement does not begin anew."""
+    onderbroken_op: date | None = None
+    hervat_op: date | None = None
+    oordelen: tuple[Oordeel, ...] = ()
+    verklaring: Verklaringnummer | None = None
+    """The valid one; at most one at a time."""
+    voor_einde: Status | None = None
+    """Where a reopened traject goes back to."""
+
+    # What is known
+
+    @property
+    def opleider(self) -> PartnerId | None:
+        """The traject's own school."""
+        return next((partner for rol, partner in self.betrokkenen.toegewezen if rol is Rol.OPLEIDER), None)
+
+    def beheerst_op(self) -> dict[Werkproces, date]:
+        """The werkprocessen of the plan that are mastered, with the date of that verdict."""
+        if self.plan is None:
+            return {}
+        plan = (self.plan.crebo, self.plan.dossierversie)
+        return {
+            oordeel.werkproces: oordeel.datum
+            for oordeel in self.oordelen
+            if (oordeel.crebo, oordeel.dossierversie) == plan
+            and oordeel.werkproces in self.plan.werkprocessen
+            and oordeel.beoordeling is feit.Beoordeling.BEHEERST
+        }
+
+    def vereist(self, *statussen: Status) -> None:
+        """The traject is in one of these.
+
+        Raises:
+            TooEarly: it is not there yet.
+            Refused: it is past that, or ended.
+        """
+        if self.status in statussen:
+            return
+        if _kan_nog_worden(self.status, statussen):
+            raise self.te_vroeg()
+        raise Refused(Code.STATUS_PAST_NIET)
+
+    def te_vroeg(self) -> TooEarly:
+        return TooEarly(Waarop.TRAJECT_IN_STATUS, On(Traject, self.nummer))
+
+    # Before the match
+
+    def betrokkene_toegewezen(
+        self, data: feit.BetrokkeneToegewezen, registry: Registry
+    ) -> feit.BetrokkeneToegewezen:
+        if self.status in (Status.NIET_GESCHIKT, Status.TERUGGETROKKEN, Status.GESLOTEN):
+            raise Refused(Code.STATUS_PAST_NIET)
+        if data.rol not in TOE_TE_WIJZEN:
+            raise Refused(Code.VELD_ONGELDIG, "data.rol")
+        partner = registry.get(data.partner)
+        if partner is None:
+            raise Refused(Code.PARTNER_ONBEKEND, "data.partner")
+        if data.rol not in partner.rollen:
+            raise Refused(Code.PARTNER_MIST_ROL, "data.partner")
+        return data
+
+    def intake_afgerond(self, data: feit.IntakeAfgerond) -> feit.IntakeAfgerond:
+        self.vereist(Status.AANGEMELD)
+        return data
+
+    # Preparation
+
+    def begeleidingsdocument_vastgesteld(
+        self, data: feit.BegeleidingsdocumentVastgesteld, tabel: Kwalificatietabel
+    ) -> feit.BegeleidingsdocumentVastgesteld:
+        """May be renewed until the start."""
+        self.vereist(*_IN_VOORBEREIDING)
+        _horen_bij_kwalificatie(data.crebo, data.dossierversie, frozenset(data.werkprocessen), tabel)
+        return data
+
+    def inschrijving_bevestigd(self, data: feit.InschrijvingBevestigd) -> feit.InschrijvingBevestigd:
+        self.vereist(*_IN_VOORBEREIDING)
+        return data
+
+    def pok_opgesteld(self, data: feit.PokOpgesteld) -> feit.PokOpgesteld:
+        """Hangs on the employer, so waits for a recognised match. Replaces the one before it."""
+        self.vereist(Status.ERKEND, Status.VOORBEREID)
+        if data.pok_id in self.vervallen_poks or (self.pok and self.pok.pok_id == data.pok_id):
+            raise Refused(Code.STATUS_PAST_NIET, "data.pok_id")
+        return data
+
+    def pok_ondertekend(self, data: feit.PokOndertekend, vandaag: date) -> feit.PokOndertekend:
+        pok = self._geldende_pok(data.pok_id)
+        partijen = [handtekening.partij for handtekening in data.handtekeningen]
+        if len(set(partijen)) < len(partijen) or pok.handtekeningen.keys() & set(partijen):
+            raise Refused(Code.POK_AL_ONDERTEKEND, "data.handtekeningen")
+        for handtekening in data.handtekeningen:
+            _niet_in_de_toekomst(handtekening.datum, vandaag, "data.handtekeningen")
+        return data
+
+    def pok_gewijzigd(self, data: feit.PokGewijzigd) -> feit.PokGewijzigd:
+        self._geldende_pok(data.pok_id)
+        return data
+
+    def pok_ontbonden(self, data: feit.PokOntbonden) -> feit.PokOntbonden:
+        self._geldende_pok(data.pok_id)
+        return data
+
+    # Execution
+
+    def gestart(self, data: feit.Gestart, tabel: Kwalificatietabel, vandaag: date) -> feit.Gestart:
+        """No start unless, on that date, the recognition is valid, the plan is of the match's crebo and its
+        werkprocessen belong to crebo and dossier version, the POK runs and has its three signatures, and
+        there is an opdracht for the traject's own school (VOORBEREID says it is there).
+        """
+        _niet_in_de_toekomst(data.datum, vandaag)
+        self.vereist(Status.VOORBEREID)
+        werkplek, plan, pok = self.werkplek, self.plan, self.pok
+        if werkplek is None or werkplek.erkenning_geldig_tot is None or plan is None or pok is None:
+            raise self.te_vroeg()  # not in VOORBEREID, which has them all
+        if plan.crebo != werkplek.crebo:
+            raise Refused(Code.CREBO_WIJKT_AF)
+        _horen_bij_kwalificatie(plan.crebo, plan.dossierversie, plan.werkprocessen, tabel, veld=None)
+        if not pok.begin <= data.datum <= pok.eind:
+            raise Refused(Code.DATUM_BUITEN_POK, "data.datum")
+        if data.datum < max(pok.handtekeningen.values()):
+            raise Refused(Code.DATUM_ONJUIST, "data.datum")
+        if data.datum > werkplek.erkenning_geldig_tot:
+            raise Refused(Code.ERKENNING_NIET_GELDIG, "data.datum")
+        return data
+
+    def onderbroken(self, data: feit.Onderbroken, vandaag: date) -> feit.Onderbroken:
+        if self.status is Status.ONDERBROKEN:  # a second report must not wait to interrupt it again
+            raise Refused(Code.STATUS_PAST_NIET)
+        self.vereist(Status.GESTART)
+        self._sinds_de_start(data.datum, vandaag)
+        if self.onderbroken_op and data.datum < self.onderbroken_op:
+            raise Refused(Code.DATUM_ONJUIST, "data.datum")
+        return data
+
+    def hervat(self, data: feit.Hervat, vandaag: date) -> feit.Hervat:
+        """At the same workplace; without one, a replacement comes first."""
+        if self.status is Status.GESTART and (self.hervat_op is None or data.datum > self.hervat_op):
+            raise self.te_vroeg()  # the interruption may still be on its way, from another partner
+        self.vereist(Status.ONDERBROKEN)
+        if self.werkplek is None:
+            raise Refused(Code.STATUS_PAST_NIET)
+        self._sinds_de_start(data.datum, vandaag)
+        if self.onderbroken_op and data.datum < self.onderbroken_op:
+            raise Refused(Code.DATUM_ONJUIST, "data.datum")
+        return data
+
+    def bezoek_geregistreerd(self, data: feit.BezoekGeregistreerd, vandaag: date) -> feit.BezoekGeregistreerd:
+        self.vereist(*_IN_UITVOERING)
+        self._sinds_de_start(data.datum, vandaag)
+        return data
+
+    def werkproces_beoordeeld(self, data: feit.WerkprocesBeoordeeld, vandaag: date) -> feit.WerkprocesBeoordeeld:
+        self.vereist(Status.GESTART)
+        if self.plan is None or data.werkproces not in self.plan.werkprocessen:
+            raise Refused(Code.WERKPROCES_NIET_IN_PLAN, "data.werkproces")
+        self._sinds_de_start(data.datum, vandaag)
+        return data
+
+    # The ends
+
+    def uitgevallen(self, data: feit.Uitgevallen, vandaag: date) -> feit.Uitgevallen:
+        self.vereist(*_IN_UITVOERING)
+        self._sinds_de_start(data.datum, vandaag)
+        return data
+
+    def teruggetrokken(self, data: feit.Teruggetrokken, vandaag: date) -> feit.Teruggetrokken:
+        """From any state before AFGEROND that is no end itself."""
+        self.vereist(Status.AANGEMELD, *_IN_VOORBEREIDING, *_IN_UITVOERING)
+        _niet_in_de_toekomst(data.datum, vandaag)
+        return data
+
+    def nazorg_geregistreerd(self, data: feit.NazorgGeregistreerd) -> feit.NazorgGeregistreerd:
+        self.vereist(Status.AFGEROND, Status.UITGEVALLEN)
+        return data
+
+    def gesloten(self, data: feit.Gesloten) -> feit.Gesloten:
+        self.vereist(Status.AFGEROND)
+        return data
+
+    def heropend(self, data: feit.Heropend) -> feit.Heropend:
+        """Not after erasure: there is nobody left to go on with."""
+        if self.status not in _BEEINDIGD or self.persoon is None:
+            raise Refused(Code.STATUS_PAST_NIET)
+        return data
+
+    def gegevens_gewist(self, data: feit.GegevensGewist) -> feit.GegevensGewist:
+        """Once, and only of a traject that has ended."""
+        if self.status not in _BEEINDIGD or self.persoon is None:
+            raise Refused(Code.STATUS_PAST_NIET)
+        return data
+
+    # Checks that several rules share
+
+    def _geldende_pok(self, pok_id: PokId) -> Pok:
+        self.vereist(Status.ERKEND, Status.VOORBEREID, *_IN_UITVOERING)
+        if self.pok is not None and self.pok.pok_id == pok_id:
+            return self.pok
+        if self.pok is not None or pok_id in self.vervallen_poks:
+            raise Refused(Code.POK_ONBEKEND, "data.pok_id")
+        raise self.te_vroeg()
+
+    def _sinds_de_start(self, datum: date, vandaag: date) -> None:
+        _niet_in_de_toekomst(datum, vandaag)
+        if self.gestart_op is not None and datum < self.gestart_op:
+            raise Refused(Code.DATUM_ONJUIST, "data.datum")
+
+    # What facts do
+
+    @classmethod
+    def evolve(cls, state: Self | None, fact: Fact[Any]) -> Self | None:
+        betrokkenen = Betrokkenen.evolve(state.betrokkenen if state else None, fact)
+        if state is None:
+            return cls._aangemeld(fact, betrokkenen) if betrokkenen else None
+        assert betrokkenen is not None
+        after = replace(state, betrokkenen=betrokkenen)._na(fact.subject, fact.data)
+        if after.status in _IN_VOORBEREIDING:
+            after = replace(after, status=after._stand())
+        return state if after == state else after
+
+    @classmethod
+    def _aangemeld(cls, fact: Fact[feit.Aangemeld], betrokkenen: Betrokkenen) -> Self:
+        return cls(
+            nummer=fact.subject,
+            status=Status.AANGEMELD,
+            betrokkenen=betrokkenen,
+            werkstatus=fact.data.werkstatus,
+            sectorwens=fact.data.sectorwens,
+            referentie=als_referentie(fact.data.toegangspartner, fact.referentie),
+            persoon=fact.dataref.rpartition("/")[2] if fact.dataref else None,
+        )
+
+    def _na(self, subject: str, data: object) -> Self:
+        """The state after that fact about `subject`, apart from what `_stand` decides."""
+        match data:
+            case feit.IntakeAfgerond(uitkomst=feit.Uitkomst.GESCHIKT):
+                return replace(self, status=Status.GESCHIKT)
+            case feit.IntakeAfgerond():
+                return self._beeindigd(Status.NIET_GESCHIKT)
+            case feit.BegeleidingsdocumentVastgesteld():
+                plan = Plan(
+                    crebo=data.crebo,
+                    dossierversie=data.dossierversie,
+                    werkprocessen=frozenset(data.werkprocessen),
+                )
+                return replace(self, plan=plan)
+            case feit.InschrijvingBevestigd():
+                return replace(self, ingeschreven=True)
+            case feit.PokOpgesteld() | feit.PokGewijzigd():
+                pok = Pok(pok_id=data.pok_id, begin=data.begin, eind=data.eind)
+                return replace(self if pok.pok_id == self._pok_id else self._zonder_pok(), pok=pok)
+            case feit.PokOndertekend() if self.pok and self.pok.pok_id == data.pok_id:
+                gezet = {handtekening.partij: handtekening.datum for handtekening in data.handtekeningen}
+                return replace(self, pok=replace(self.pok, handtekeningen={**self.pok.handtekeningen, **gezet}))
+            case feit.PokOntbonden() if self._pok_id == data.pok_id:
+                return self._zonder_pok()
+            case feit.Gestart():
+                return replace(self, status=Status.GESTART, gestart_op=self.gestart_op or data.datum)
+            case feit.Onderbroken():
+                return replace(self, status=Status.ONDERBROKEN, onderbroken_op=data.datum)
+            case feit.Hervat():
+                return replace(self, status=Status.GESTART, hervat_op=data.datum)
+            case feit.WerkprocesBeoordeeld():
+                return self._met_oordeel(data)
+            case feit.Uitgevallen():
+                return self._beeindigd(Status.UITGEVALLEN)
+            case feit.Teruggetrokken():
+                return self._beeindigd(Status.TERUGGETROKKEN)
+            case feit.Gesloten():
+                return self._beeindigd(Status.GESLOTEN)
+            case feit.Heropend() if self.voor_einde:
+                return replace(self, status=self.voor_einde, voor_einde=None)
+            case feit.GegevensGewist():
+                return replace(self, persoon=None)
+            case match.Bevestigd():
+                return self._herplaatst()._met_werkplek(Werkplek(match=subject, crebo=data.crebo))
+            case match.Erkend() if self.werkplek and self.werkplek.match == subject:
+                erkend = replace(self.werkplek, erkenning_geldig_tot=data.erkenning_geldig_tot)
+                return replace(self, werkplek=erkend)
+            case match.Vervallen() if self.werkplek and self.werkplek.match == subject:
+                return self._zonder_werkplek()
+            case match.HerplaatsingGestart():
+                return self._herplaatst()
+            case opdracht.Verstrekt():
+                return replace(self, opdracht=Opdracht(nummer=subject, opleider=data.opleider))
+            case opdracht.Ingetrokken() if self.opdracht and self.opdracht.nummer == subject:
+                return replace(self, opdracht=None)
+            case verklaring.Afgegeven():
+                return replace(self, status=Status.AFGEROND, verklaring=subject)
+            case verklaring.Ingetrokken() if self.verklaring == subject:
+                return replace(self, status=Status.GESTART, verklaring=None)
+        return self
+
+    def _stand(self) -> Status:
+        """How far the preparation is: a matter of what is in, whatever the order in which it came."""
+        if self.werkplek is None:
+            return Status.GESCHIKT
+        if self.werkplek.erkenning_geldig_tot is None:
+            return Status.GEMATCHT
+        voorbereid = (
+            self.plan is not None
+            and self.ingeschreven
+            and self.opdracht is not None
+            and self.opdracht.opleider == self.opleider
+            and self.pok is not None
+            and self.pok.volledig_ondertekend
+        )
+        return Status.VOORBEREID if voorbereid else Status.ERKEND
+
+    @property
+    def _pok_id(self) -> PokId | None:
+        return self.pok.pok_id if self.pok else None
+
+    def _zonder_pok(self) -> Self:
+        if self.pok is None:
+            return self
+        return replace(self, pok=None, vervallen_poks=self.vervallen_poks | {self.pok.pok_id})
+
+    def _zonder_werkplek(self) -> Self:
+        """What hangs on the employer lapses: the POK. Begeleidingsdocument, inschrijving, opdracht stay."""
+        return replace(self._zonder_pok(), werkplek=None)
+
+    def _met_werkplek(self, werkplek: Werkplek) -> Self:
+        if self.werkplek and self.werkplek.match == werkplek.match:
+            return self
+        return replace(self._zonder_werkplek(), werkplek=werkplek)
+
+    def _herplaatst(self) -> Self:
+        """An interrupted traject goes on at another employer, from GESCHIKT; verdicts are kept."""
+        if self.status is not Status.ONDERBROKEN:
+            return self
+        return replace(self._zonder_werkplek(), status=Status.GESCHIKT)
+
+    def _met_oordeel(self, data: feit.WerkprocesBeoordeeld) -> Self:
+        """Keeps the verdict with the latest date, whichever arrived last."""
+        if self.plan is None:
+            return self
+        oordeel = Oordeel(
+            crebo=self.plan.crebo,
+            dossierversie=self.plan.dossierversie,
+            werkproces=data.werkproces,
+            beoordeling=data.beoordeling,
+            datum=data.datum,
+            leerbedrijf_id=data.leerbedrijf_id,
+        )
+        if any(eerder.over == oordeel.over and eerder.datum > oordeel.datum for eerder in self.oordelen):
+            return self
+        overige = (eerder for eerder in self.oordelen if eerder.over != oordeel.over)
+        return replace(self, oordelen=(*overige, oordeel))
+
+    def _beeindigd(self, einde: Status) -> Self:
+        return replace(self, status=einde, voor_einde=self.status)
+
+
+def als_referentie(partner: PartnerId, referentie: str | None) -> str | None:
+    """A reference is unique per partner only."""
+    return f"{partner}/{referentie}" if referentie else None
+
+
+def _niet_in_de_toekomst(datum: date, vandaag: date, veld: str = "data.datum") -> None:
+    if datum > vandaag:
+        raise Refused(Code.DATUM_ONJUIST, veld)
+
+
+def _horen_bij_kwalificatie(
+    crebo: Crebo,
+    dossierversie: Dossierversie,
+    werkprocessen: frozenset[Werkproces],
+    tabel: Kwalificatietabel,
+    *,
+    veld: str | None = "data.werkprocessen",
+) -> None:
+    bekend = tabel.werkprocessen(crebo, dossierversie)
+    if bekend is None:
+        raise Refused(Code.CREBO_ONBEKEND, veld and "data.crebo")
+    if not werkprocessen <= bekend:
+        raise Refused(Code.WERKPROCES_ONBEKEND, veld)

@@ -1,0 +1,216 @@
+"""A stand: one virtual host and its databases on the real broker and the real PostgreSQL, for one test."""
+
+import asyncio
+import contextlib
+import json
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+from pydantic import SecretStr
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from contracts.fields import PartnerId
+from contracts.model import Data
+from deploy.local.broker import Broker
+from deploy.local.client import PartnerClient
+from deploy.local.postgres import DatabaseServer
+from services.chassis.app import App
+from services.chassis.database import connect, migrate
+from services.chassis.provision import provision
+from services.chassis.service import Service
+from services.chassis.settings import Settings
+from services.chassis.telemetry import new_uuid
+from tests.desk import DEPLOY, REGISTRY
+
+T = TypeVar("T")
+PATIENCE = 20.0
+"""Seconds after which a condition that should come true has not."""
+
+
+async def eventually(ask: Callable[[], Awaitable[T]], until: Callable[[T], bool] = bool) -> T:
+    """Asks until the answer is right; fails with the last answer."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + PATIENCE
+    while True:
+        answer = await ask()
+        if until(answer):
+            return answer
+        assert loop.time() < end, f"still {answer!r} after {PATIENCE} s"
+        await asyncio.sleep(0.02)
+
+
+class Reader:
+    """A partner under test: submits, and collects what comes to its queue."""
+
+    def __init__(self, client: PartnerClient) -> None:
+        self.client = client
+        self.partner = client.partner
+        self.source = sorted(REGISTRY[client.partner].sources)[0]
+        self.received: list[dict[str, Any]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._read())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _read(self) -> None:
+        async for message in self.client.messages():
+            self.received.append(json.loads(message.body))
+            await message.ack()
+
+    async def submit(self, fact: type[Data], data: Data | None = None, **envelope: Any) -> str:
+        """Submits under a fresh id, or the given `message_id`; the id."""
+        message_id = envelope.pop("message_id", None) or new_uuid()
+        source = envelope.pop("source", self.source)
+        await self.client.submit(fact, source, message_id, data, **envelope)
+        return message_id
+
+    def receipts(self, message_id: str) -> list[dict[str, Any]]:
+        return [
+            message
+            for message in self.received
+            if ".ontvangst." in message["type"] and message["subject"] == message_id
+        ]
+
+    async def final_receipt(self, message_id: str) -> dict[str, Any]:
+        """The data of the one final receipt, with its outcome under `uitkomst`."""
+
+        async def finals() -> list[dict[str, Any]]:
+            return [
+                {"uitkomst": outcome, **receipt["data"]}
+                for receipt in self.receipts(message_id)
+                if (outcome := receipt["type"].split(".")[3]) != "wacht"
+            ]
+
+        return (await eventually(finals))[0]
+
+    def facts(self, routing_key: str | None = None) -> list[dict[str, Any]]:
+        return [
+            message
+            for message in self.received
+            if ".ontvangst." not in message["type"]
+            and (routing_key is None or f".{routing_key}." in message["type"])
+        ]
+
+
+class Stand:
+    """Provisioned broker and migrated databases; `run` starts a service in this process."""
+
+    def __init__(self, broker: Broker, database: DatabaseServer, services: Sequence[Service]) -> None:
+        self.broker = broker
+        self.database = database
+        self.services = services
+        self.name = f"t{secrets.token_hex(4)}"
+        self.passwords = {
+            account: secrets.token_hex(8)
+            for account in [*(p.id for p in REGISTRY.partners), *(s.name for s in services)]
+        }
+        self.engines: dict[str, AsyncEngine] = {}
+        self._running: dict[str, tuple[App, asyncio.Task[None]]] = {}
+        self._readers: list[Reader] = []
+        self._exits = contextlib.AsyncExitStack()
+
+    async def prepare(self, migrations: Callable[[Service], Path]) -> None:
+        await provision(
+            self.broker.address.management_url,
+            (self.broker.address.admin, self.broker.address.password),
+            self.name,
+            REGISTRY,
+            list(self.services),
+            self.passwords,
+        )
+        await self._allow_admin()
+        for service in self.services:
+            name = f"{self.name}_{service.name}"
+            await asyncio.to_thread(self.database.ensure_database, name)
+            self.engines[service.name] = connect(self.database.url(name))
+            await migrate(self.engines[service.name], service.name, migrations(service))
+
+    async def _allow_admin(self) -> None:
+        address = self.broker.address
+        async with httpx.AsyncClient(
+            base_url=address.management_url, auth=(address.admin, address.password)
+        ) as http:
+            answer = await http.put(
+                f"/api/permissions/{self.name}/{address.admin}",
+                json={"configure": ".*", "write": ".*", "read": ".*"},
+            )
+            answer.raise_for_status()
+
+    def amqp_url(self, account: str) -> str:
+        return self.broker.address.amqp_url(self.name, account, self.passwords[account])
+
+    def admin_url(self) -> str:
+        return self.broker.address.amqp_url(self.name)
+
+    def settings(self, service: Service) -> Settings:
+        return Settings(
+            amqp_url=SecretStr(self.amqp_url(service.name)),
+            database_url=SecretStr(self.database.url(f"{self.name}_{service.name}")),
+            partners=DEPLOY / "partners.toml",
+            kwalificaties=DEPLOY / "kwalificaties.toml",
+            port=0,
+        )
+
+    async def run(self, service: Service) -> App:
+        app = App(service, self.settings(service))
+        self._running[service.name] = (app, asyncio.create_task(app.run()))
+        await eventually(lambda: _consuming(app))
+        return app
+
+    async def stop(self, service: Service) -> None:
+        app, task = self._running.pop(service.name)
+        app.stop()
+        await task
+
+    async def reader(self, partner: PartnerId) -> Reader:
+        client = await self._exits.enter_async_context(PartnerClient(self.amqp_url(partner), partner))
+        reader = Reader(client)
+        self._readers.append(reader)
+        reader.start()
+        return reader
+
+    async def rows(self, service: Service, query: str, **values: Any) -> list[Any]:
+        async with self.engines[service.name].connect() as connection:
+            return list((await connection.execute(text(query), values)).all())
+
+    async def close(self) -> None:
+        for service in [s for s in self.services if s.name in self._running]:
+            await self.stop(service)
+        for reader in self._readers:
+            await reader.stop()
+        await self._exits.aclose()
+        for service in self.services:
+            if service.name in self.engines:
+                await self.engines[service.name].dispose()
+                await asyncio.to_thread(self.database.drop_database, f"{self.name}_{service.name}")
+        address = self.broker.address
+        async with httpx.AsyncClient(
+            base_url=address.management_url, auth=(address.admin, address.password)
+        ) as http:
+            await http.delete(f"/api/vhosts/{self.name}")
+
+
+async def _consuming(app: App) -> bool:
+    return app.consuming
+
+
+@contextlib.asynccontextmanager
+async def stand(
+    broker: Broker, database: DatabaseServer, *services: Service, migrations: Callable[[Service], Path]
+) -> AsyncIterator[Stand]:
+    made = Stand(broker, database, services)
+    try:
+        await made.prepare(migrations)
+        yield made
+    finally:
+        await made.close()
