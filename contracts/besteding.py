@@ -11,9 +11,9 @@ from contracts.model import Data
 class Stand(Data):
     """The source after this event, in cents. beschikbaar = vastgesteld - gereserveerd - besteed."""
 
-    vastgesteld_cent: Cents
-    gereserveerd_cent: Cents
-    besteed_cent: Cents
+    vastgesteld_cent: Annotated[Cents, Field(examples=[5000000])]
+    gereserveerd_cent: Annotated[Cents, Field(examples=[250000])]
+    besteed_cent: Annotated[Cents, Field(examples=[250000])]
 
 
 class _Mutatie(Data):

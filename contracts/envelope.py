@@ -42,7 +42,7 @@ EventTypeName = Annotated[
         examples=["nl.praktijkverklaringen.match.bevestigd.v1"],
     ),
 ]
-Subject = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,79}$", examples=["PV-7K3F9-QX2MC"])]
+Subject = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,79}$", examples=["PV-7K3F9-QX2ME"])]
 Sequence = Annotated[str, Field(pattern=r"^[0-9]{10}$", examples=["0000000001"])]
 TraceParent = Annotated[
     str,
@@ -51,7 +51,7 @@ TraceParent = Annotated[
         examples=["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"],
     ),
 ]
-TraceState = Annotated[str, Field(pattern=r"^[\x20-\x7e]{1,512}$", examples=["sbb=1"])]
+TraceState = Annotated[str, Field(pattern=r"^[!-~]{1,512}$", examples=["sbb=1"])]
 Referentie = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$", examples=["aanmelding-2026-0042"])
 ]

@@ -47,5 +47,7 @@ class Gecrediteerd(Data):
     """A credit note over an earlier invoice, under a number of its own."""
 
     trajectnummer: Trajectnummer
+    opdrachtnummer: Opdrachtnummer
+    opleider: PartnerId
     vorig_factuurnummer: Factuurnummer
     bedrag_cent: Cents

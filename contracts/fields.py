@@ -129,12 +129,12 @@ def _normal_werkproces(value: object) -> object:
 
 Werkproces = Annotated[
     str,
-    BeforeValidator(_normal_werkproces),
     _text(
         r"^[BPD][0-9]{1,2}-K[0-9]{1,2}-W[0-9]{1,2}$",
         "B1-K1-W1",
         "Werkproces; uniek samen met crebo en dossierversie. B1K1W1 en B1.K1.W1 mogen ook",
     ),
+    BeforeValidator(_normal_werkproces),  # after the pattern, else the exported schema loses that
 ]
 
 Cents = Annotated[int, Field(ge=0, le=10**12, strict=True, examples=[250000], description="Bedrag in eurocenten")]
@@ -188,9 +188,7 @@ Datum = Annotated[
 ]
 Tijdstip = Annotated[
     AwareDatetime,
-    _written_as(
-        r"T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})", "2026-11-02T09:30:00Z"
-    ),
+    _written_as(r"T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})", "2026-11-02T09:30:00Z"),
     Field(examples=["2026-11-02T09:30:00Z"], description="Tijdstip met zone (RFC 3339)"),
 ]
 
@@ -207,7 +205,7 @@ def is_number(value: str, prefix: str) -> bool:
 
 
 def draw_number(prefix: str) -> str:
-    """A fresh number such as `PV-7K3F9-QX2MC`: random, so it says nothing of person, year or region."""
+    """A fresh number such as `PV-7K3F9-QX2ME`: random, so it says nothing of person, year or region."""
     drawn = "".join(secrets.choice(CROCKFORD) for _ in range(9))
     return number_from(prefix, drawn)
 

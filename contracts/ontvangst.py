@@ -16,7 +16,7 @@ Onderwerp = Annotated[
     str,
     Field(
         pattern=r"^([A-Z]{1,2}-[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{5}|[A-Z]{2,6}-[0-9]{6}|[A-Z][A-Z0-9]{1,19})$",
-        examples=["PV-7K3F9-QX2MC"],
+        examples=["PV-7K3F9-QX2ME"],
         description="Het onderwerp waar het feit bij hoort: een nummer van de eigenaar, of een bron",
     ),
 ]

@@ -126,7 +126,7 @@ class Registry(BaseModel):
 
 
 def _by_name(problem: ValidationError, content: dict[str, Any]) -> ValidationError:
-    """The same problem, with the partner's id where pydantic says how manieth it is."""
+    """The same problem, with the partner's id where pydantic gives its position in the file."""
 
     def named(loc: tuple[int | str, ...]) -> tuple[int | str, ...]:
         match loc:

@@ -20,9 +20,7 @@ ALGORITHM = "ECDH-ES+A256KW"
 ENCRYPTION = "A256GCM"
 
 
-_Email = Annotated[
-    str, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", examples=["sam@example.org"])
-]
+_Email = Annotated[str, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", examples=["sam@example.org"])]
 _Telefoon = Annotated[str, Field(pattern=r"^\+?[0-9 -]{6,20}$", examples=["+31 6 00000000"])]
 
 

@@ -35,7 +35,7 @@ class Overschreden(Data):
         str,
         Field(
             pattern=r"^(PV|ER|BT)-[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{5}$|^[A-Z]{2,6}-[0-9]{6}$",
-            examples=["ER-7K3F9-QX2MD"],
+            examples=["PV-7K3F9-QX2ME"],
             description="Het onderwerp waarop gewacht wordt",
         ),
     ]

@@ -45,7 +45,7 @@ class Aangemeld(Data):
 class BetrokkeneToegewezen(Data):
     """A partner becomes party to the traject in that role, and replaces who was."""
 
-    rol: Rol
+    rol: Annotated[Rol, Field(examples=[Rol.OPLEIDER])]
     partner: PartnerId
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import re
@@ -14,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 import httpx
@@ -34,12 +33,13 @@ from deploy.local.processes import (
 
 AMQP_VARIABLE = "PRAKTIJKBUS_AMQP_URL"
 MANAGEMENT_VARIABLE = "PRAKTIJKBUS_MANAGEMENT_URL"
-IMAGE = "rabbitmq:4-management"
+IMAGE = "docker.io/library/rabbitmq:4-management"
 PLUGINS = ("rabbitmq_management", "rabbitmq_prometheus", "rabbitmq_consistent_hash_exchange")
 MAX_MESSAGE_BYTES = 1024 * 1024
 
 _START_BOUND = 90.0
 """Seconds a broker gets to accept connections; six is usual, a cold and busy machine needs more."""
+_DOWNLOAD_BOUND = 600.0
 _STOP_BOUND = 30.0
 """Seconds a broker gets to close its queues before it is killed."""
 
@@ -481,108 +481,111 @@ def _apt(say: Say, *arguments: str) -> None:
 class _ContainerBroker:
     """RabbitMQ in a container on loopback ports. Its data are in a named volume, so they outlive it."""
 
-    def __init__(self, container: Any, address: BrokerAddress, claim: Claim) -> None:
+    def __init__(self, engine: str, name: str, address: BrokerAddress, claim: Claim) -> None:
         self.address = address
-        self._container = container
+        self._engine = engine
+        self._name = name
         self._claim = claim
 
     def stop(self) -> None:
         try:
-            self._container.get_wrapped_container().stop(timeout=int(_STOP_BOUND))
-            self._container.stop(delete_volume=False)
+            _order(self._engine, "stop", "--time", f"{_STOP_BOUND:.0f}", self._name, bound=_STOP_BOUND + 30)
+            _order(self._engine, "rm", "--force", self._name)
         finally:
             self._claim.release()
 
 
 def _container(state: Path, say: Say) -> Broker | None:
     """A container when an engine answers and the image can be had; None, with the reason said, otherwise."""
-    if not _engine_answers():
-        return None
-    try:
-        from testcontainers.core.config import testcontainers_config
-        from testcontainers.core.container import DockerContainer
-    except ImportError:
+    engine = _engine()
+    if engine is None:
         return None
     claim = Claim(state)
     identity = _Identity.of(state)
-    testcontainers_config.ryuk_disabled = True  # a left-over is recognised by name, here, at the next start
-    boot = f"rabbitmq-plugins enable --offline {' '.join(PLUGINS)} && exec docker-entrypoint.sh rabbitmq-server"
-    container = (
-        DockerContainer(IMAGE, hostname=identity.name)
-        .with_name(identity.name)
-        .with_env("RABBITMQ_DEFAULT_USER", identity.admin)
-        .with_env("RABBITMQ_DEFAULT_PASS", identity.password)
-        .with_env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", f"-rabbit max_message_size {MAX_MESSAGE_BYTES}")
-        .with_volume_mapping(identity.name, "/var/lib/rabbitmq", "rw")
-        .with_command(["sh", "-c", boot])
-    )
-    # Loopback only. The engine's client takes such pairs; the wrapper's annotation does not know it.
-    published: dict[str, Any] = container.ports
-    for inside, use in ((5672, "amqp"), (15672, "management")):
-        published[f"{inside}/tcp"] = ("127.0.0.1", identity.port(use))
-    identity.save(state)
     address = BrokerAddress(
         host="127.0.0.1",
-        port=identity.ports["amqp"],
-        management_url=f"http://127.0.0.1:{identity.ports['management']}",
+        port=identity.port("amqp"),
+        management_url=f"http://127.0.0.1:{identity.port('management')}",
         admin=identity.admin,
         password=identity.password,
     )
-    say(f"RabbitMQ: starting a container of {IMAGE} (the first time it is downloaded) …")
+    identity.save(state)
     try:
-        _remove_container(identity.name)
-        container.start()
-        give_up = time.monotonic() + _START_BOUND
-        while not _serves(address):
-            if time.monotonic() > give_up:
-                raise TimeoutError(f"not ready after {_START_BOUND:g} s")
-            time.sleep(0.2)
-    except Exception as error:  # the engine's client, the registry and the network each have their own
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        if _order(engine, "image", "inspect", IMAGE, check=False).returncode != 0:
+            say(f"RabbitMQ: downloading {IMAGE} …")
+            _order(engine, "pull", IMAGE, bound=_DOWNLOAD_BOUND)
+        say("RabbitMQ: starting a container …")
+        _order(engine, "rm", "--force", identity.name, check=False)  # of a launcher that was killed
+        _run_container(engine, identity)
+        _wait_for_container(engine, identity, address)
+    except (subprocess.SubprocessError, ProcessFailed) as error:
+        reason = str(getattr(error, "stderr", None) or error).strip().splitlines()[-1][:200]
         say(f"RabbitMQ: no container ({reason}); looking further")
-        with contextlib.suppress(Exception):
-            _remove_container(identity.name)
+        _order(engine, "rm", "--force", identity.name, check=False)
         claim.release()
         return None
     say(f"RabbitMQ: ready on 127.0.0.1:{address.port}, management {address.management_url}")
-    return _ContainerBroker(container, address, claim)
+    return _ContainerBroker(engine, identity.name, address, claim)
 
 
-def _engine_answers() -> bool:
-    """Whether Docker or Podman listens; points their common client at a Podman socket when only that is there."""
-    if os.environ.get("DOCKER_HOST"):
-        return True
-    if _answers_on("/var/run/docker.sock"):
-        return True
-    runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
-    for path in (f"{runtime}/podman/podman.sock", "/run/podman/podman.sock"):
-        if _answers_on(path):
-            os.environ["DOCKER_HOST"] = f"unix://{path}"
-            return True
-    return False
+def _run_container(engine: str, identity: _Identity) -> None:
+    settings = {
+        "RABBITMQ_DEFAULT_USER": identity.admin,
+        "RABBITMQ_DEFAULT_PASS": identity.password,
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-rabbit max_message_size {MAX_MESSAGE_BYTES}",
+    }
+    boot = f"rabbitmq-plugins enable --offline {' '.join(PLUGINS)} && exec docker-entrypoint.sh rabbitmq-server"
+    options = ["--detach", "--name", identity.name, "--hostname", identity.name]
+    options += ["--volume", f"{identity.name}:/var/lib/rabbitmq"]
+    options += ["--publish", f"127.0.0.1:{identity.ports['amqp']}:5672"]
+    options += ["--publish", f"127.0.0.1:{identity.ports['management']}:15672"]
+    for name in settings:  # by name only: command lines can be read by everyone
+        options += ["--env", name]
+    _order(engine, "run", *options, IMAGE, "sh", "-c", boot, settings=settings)
 
 
-def _answers_on(path: str) -> bool:
-    try:
-        with httpx.Client(transport=httpx.HTTPTransport(uds=path), timeout=3.0) as client:
-            return client.get("http://engine/_ping").is_success
-    except (httpx.HTTPError, OSError):
-        return False
+def _wait_for_container(engine: str, identity: _Identity, address: BrokerAddress) -> None:
+    give_up = time.monotonic() + _START_BOUND
+    while not _serves(address):
+        running = _order(engine, "inspect", "--format", "{{.State.Running}}", identity.name)
+        if running.stdout.strip() != "true" or time.monotonic() > give_up:
+            logs = _order(engine, "logs", "--tail", "20", identity.name, check=False)
+            raise ProcessFailed(f"the container does not get ready:\n{logs.stdout}{logs.stderr}")
+        time.sleep(0.2)
 
 
-def _remove_container(name: str, *, with_data: bool = False) -> None:
-    from testcontainers.core.docker_client import DockerClient
+def _engine() -> str | None:
+    """The command of a container engine that answers."""
+    for program in ("docker", "podman"):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if shutil.which(program) and _order(program, "info", check=False, bound=15).returncode == 0:
+                return program
+    return None
 
-    engine = DockerClient().client
-    with contextlib.closing(engine):
-        for found in engine.containers.list(all=True, filters={"name": f"^{name}$"}):
-            found.remove(force=True)
-        if with_data:
-            for volume in engine.volumes.list(filters={"name": f"^{name}$"}):
-                volume.remove(force=True)
+
+def _order(
+    engine: str,
+    *words: str,
+    settings: Mapping[str, str] | None = None,
+    check: bool = True,
+    bound: float = 60.0,
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [engine, *words],
+        env={**os.environ, **(settings or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=check,
+        timeout=bound,
+    )
 
 
 def forget_container(state: Path) -> None:
-    """Removes the container and the data that belong to a state folder, if an engine answers and has them."""
-    if importlib.util.find_spec("testcontainers") is not None and _engine_answers():
-        _remove_container(_Identity.of(state).name, with_data=True)
+    """Removes the container and the data that belong to a state folder, where an engine has them."""
+    engine = _engine()
+    if engine is not None:
+        name = _Identity.of(state).name
+        _order(engine, "rm", "--force", name, check=False)
+        _order(engine, "volume", "rm", name, check=False)

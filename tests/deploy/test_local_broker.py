@@ -176,7 +176,7 @@ def test_a_given_broker_is_used_and_nothing_is_started(tmp_path: Path, monkeypat
 
 def test_without_any_broker_it_says_three_ways_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(AMQP_VARIABLE, raising=False)
-    monkeypatch.setattr(broker, "_engine_answers", lambda: False)
+    monkeypatch.setattr(broker, "_engine", lambda: None)
     monkeypatch.setattr(broker, "_server", lambda: None)
 
     with pytest.raises(BrokerUnavailable, match=r"\(1\) .* \(2\) .* \(3\) "):

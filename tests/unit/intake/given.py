@@ -75,9 +75,7 @@ class Zaak:
         self, nummer: str = MATCH, *, bij: PartnerId = BAKKERIJ, crebo: str = CREBO
     ) -> list[Fact[Data]]:
         return self.hoor(
-            match.Bevestigd(
-                trajectnummer=self.nummer, kvk=KVK[bij], vestigingsnummer=VESTIGING[bij], crebo=crebo
-            ),
+            match.Bevestigd(trajectnummer=self.nummer, kvk=KVK[bij], vestigingsnummer=VESTIGING[bij], crebo=crebo),
             nummer,
         )
 
@@ -100,9 +98,7 @@ class Zaak:
             nummer,
         )
 
-    def match_vervallen(
-        self, nummer: str = MATCH, categorie: Categorie = Categorie.WERKGEVER
-    ) -> list[Fact[Data]]:
+    def match_vervallen(self, nummer: str = MATCH, categorie: Categorie = Categorie.WERKGEVER) -> list[Fact[Data]]:
         return self.hoor(match.Vervallen(trajectnummer=self.nummer, categorie=categorie), nummer)
 
     def opdracht_verstrekt(self, *, opleider: PartnerId = ROC, nummer: str = OPDRACHT) -> list[Fact[Data]]:
@@ -112,9 +108,7 @@ class Zaak:
         )
 
     def opdracht_ingetrokken(self, nummer: str = OPDRACHT) -> list[Fact[Data]]:
-        return self.hoor(
-            opdracht.Ingetrokken(trajectnummer=self.nummer, categorie=Categorie.OVERIG), nummer
-        )
+        return self.hoor(opdracht.Ingetrokken(trajectnummer=self.nummer, categorie=Categorie.OVERIG), nummer)
 
     def begeleidingsdocument(
         self, *, crebo: str = CREBO, dossierversie: str = "2024", werkprocessen: tuple[str, ...] = PLAN
@@ -126,9 +120,7 @@ class Zaak:
         )
 
     def inschrijving(self) -> list[Fact[Data]]:
-        return self.meld(
-            traject.InschrijvingBevestigd(brin="25PZ", onderwijslocatie="100X123", datum=VANDAAG)
-        )
+        return self.meld(traject.InschrijvingBevestigd(brin="25PZ", onderwijslocatie="100X123", datum=VANDAAG))
 
     def pok_opgesteld(
         self, pok_id: str = POK, *, begin: date = GISTEREN, eind: date = date(2027, 4, 30)
@@ -180,9 +172,7 @@ class Zaak:
     def verklaring_ingetrokken(
         self, nummer: str, *, datum: date = VANDAAG, partner: PartnerId = ROC
     ) -> list[Fact[Data]]:
-        data = verklaring.IngetrokkenInzending(
-            datum=datum, redencode=verklaring.VerklaringIntrekreden.CORRECTIE
-        )
+        data = verklaring.IngetrokkenInzending(datum=datum, redencode=verklaring.VerklaringIntrekreden.CORRECTIE)
         return self.desk.submit(verklaring.Ingetrokken, data, partner=partner, subject=nummer)
 
     def gegeven_verklaring(self, nummer: str) -> Verklaring:

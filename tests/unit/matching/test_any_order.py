@@ -1,5 +1,6 @@
 """Whatever the order of events: one active match a traject, one open request a place, nobody forgotten."""
 
+from functools import partial
 from typing import Any
 
 from hypothesis import settings
@@ -56,7 +57,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(at=PLACES, crebo=CREBOS, answer=st.sampled_from([g.grant, g.refuse, g.withdraw]))
     def sbb_answers(self, at: str, crebo: str, answer: Any) -> None:
         for known in self.desk.work.find(Erkenning, "plaats", f"{at}/{crebo}"):
-            self._try(lambda: answer(self.desk, known.nummer))
+            self._try(partial(answer, self.desk, known.nummer))
 
     @rule(trajectnummer=consumes(trajecten))
     def participant_drops_out(self, trajectnummer: str) -> None:

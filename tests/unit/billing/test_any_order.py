@@ -1,0 +1,167 @@
+"""Whatever the order of events: no source overspends, every cent is accounted for, no number is skipped."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+
+from contracts import besteding, betaling, budget, factuur, opdracht
+from contracts.model import Data
+from services.billing.budget import Budget
+from services.chassis.messages import Fact, Verdict
+from tests.desk import Desk
+from tests.unit.billing import given as g
+
+SCHOOLS = st.sampled_from([g.MAAS, g.PEEL])
+SOURCES = st.sampled_from(["POW", "WERKBEDRIJF"])
+AMOUNTS = st.integers(min_value=0, max_value=400_000)
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Keeps its own books from the facts alone, as an auditor would."""
+
+    trajecten: Bundle[tuple[str, str]] = Bundle("trajecten")
+    verklaringen: Bundle[tuple[str, str]] = Bundle("verklaringen")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.desk = g.at_billing()
+        self.facts: list[Fact[Data]] = []
+        for bron in ("POW", "WERKBEDRIJF"):
+            self._try(partial(g.budgeted, self.desk, 1_000_000, bron))
+
+    @rule(target=trajecten, opleider=SCHOOLS)
+    def a_traject_has_its_school(self, opleider: str) -> tuple[str, str]:
+        return g.a_traject_of(self.desk, opleider), opleider
+
+    @rule(bron=SOURCES, bedrag=st.integers(min_value=0, max_value=1_500_000))
+    def budget_is_set(self, bron: str, bedrag: int) -> None:
+        self._try(lambda: g.budgeted(self.desk, bedrag, bron))
+
+    @rule(known=trajecten, bron=SOURCES, bedrag=AMOUNTS)
+    def opdracht_is_given(self, known: tuple[str, str], bron: str, bedrag: int) -> None:
+        self._try(lambda: g.commission(self.desk, known[0], bedrag, opleider=known[1], bron=bron))
+
+    @rule(data=st.data())
+    def opdracht_is_taken_back(self, data: st.DataObject) -> None:
+        self._about_one_of(data, opdracht.Verstrekt, g.take_back)
+
+    @rule(target=verklaringen, known=trajecten)
+    def verklaring_is_issued(self, known: tuple[str, str]) -> tuple[str, str]:
+        vk = g.a_number("VK")
+        self._try(lambda: g.issue(self.desk, known[0], nummer=vk, opleider=known[1]))
+        return known[0], vk
+
+    @rule(known=verklaringen)
+    def verklaring_comes_again(self, known: tuple[str, str]) -> None:
+        self._try(lambda: g.issue(self.desk, known[0], nummer=known[1]))
+
+    @rule(known=verklaringen)
+    def verklaring_is_withdrawn(self, known: tuple[str, str]) -> None:
+        self._try(lambda: g.take_back_verklaring(self.desk, *known))
+
+    @rule(known=trajecten)
+    def participant_drops_out(self, known: tuple[str, str]) -> None:
+        self._try(lambda: g.drop_out(self.desk, known[0]))
+
+    @rule(data=st.data(), judge=st.sampled_from([g.approve, g.approve, g.reject]))
+    def invoice_is_judged(self, data: st.DataObject, judge: Callable[[Desk, str], list[Fact[Data]]]) -> None:
+        self._about_one_of(data, factuur.Klaargezet, judge)
+
+    @rule(data=st.data(), answer=st.sampled_from([g.pay, g.fail]))
+    def bank_answers(self, data: st.DataObject, answer: Callable[[Desk, str], list[Fact[Data]]]) -> None:
+        self._about_one_of(data, betaling.Opgedragen, answer)
+
+    @invariant()
+    def no_source_is_overspent_and_its_stand_is_the_sum_of_its_facts(self) -> None:
+        vast: dict[str, int] = defaultdict(int)
+        gereserveerd: dict[str, int] = defaultdict(int)
+        besteed: dict[str, int] = defaultdict(int)
+        for fact in self.facts:
+            bron, data = fact.subject, fact.data
+            if isinstance(data, budget.Vastgesteld):
+                vast[bron] = data.bedrag_cent
+            elif isinstance(data, besteding.Gereserveerd):
+                gereserveerd[bron] += data.bedrag_cent
+            elif isinstance(data, besteding.Vrijgevallen):
+                gereserveerd[bron] -= data.bedrag_cent
+            elif isinstance(data, besteding.Besteed):
+                gereserveerd[bron] -= data.bedrag_cent
+                besteed[bron] += data.bedrag_cent
+            else:
+                continue
+            assert gereserveerd[bron] >= 0
+            assert gereserveerd[bron] + besteed[bron] <= vast[bron]
+            if not isinstance(data, budget.Vastgesteld):
+                assert data.stand.model_dump() == {
+                    "vastgesteld_cent": vast[bron],
+                    "gereserveerd_cent": gereserveerd[bron],
+                    "besteed_cent": besteed[bron],
+                }
+        for bron in vast:
+            state = self.desk.state(Budget, bron)
+            assert (state.vastgesteld_cent, state.gereserveerd_cent, state.besteed_cent) == (
+                vast[bron],
+                gereserveerd[bron],
+                besteed[bron],
+            )
+
+    @invariant()
+    def what_is_reserved_is_what_the_open_opdrachten_ask(self) -> None:
+        open_orders: dict[str, tuple[str, int]] = {}
+        invoices: dict[str, str] = {}
+        for fact in self.facts:
+            if isinstance(fact.data, opdracht.Verstrekt):
+                open_orders[fact.subject] = (fact.data.bron, fact.data.bedrag_cent)
+            elif isinstance(fact.data, opdracht.Ingetrokken):
+                del open_orders[fact.subject]
+            elif isinstance(fact.data, factuur.Klaargezet):
+                invoices[fact.subject] = fact.data.opdrachtnummer
+            elif isinstance(fact.data, betaling.Bevestigd):
+                del open_orders[invoices[fact.data.factuurnummer]]
+        for bron in ("POW", "WERKBEDRIJF"):
+            asked = sum(bedrag for source, bedrag in open_orders.values() if source == bron)
+            assert self.desk.state(Budget, bron).gereserveerd_cent == asked
+
+    @invariant()
+    def invoice_numbers_have_no_gap(self) -> None:
+        used: dict[str, list[int]] = defaultdict(list)
+        for fact in self.facts:
+            if isinstance(fact.data, factuur.Klaargezet | factuur.Gecrediteerd):
+                reeks, _, volgnummer = fact.subject.partition("-")
+                used[reeks].append(int(volgnummer))
+        for numbers in used.values():
+            assert numbers == list(range(1, len(numbers) + 1))
+
+    @invariant()
+    def an_opdracht_has_one_standing_invoice_of_its_own_amount_at_most(self) -> None:
+        orders = {f.subject: f.data for f in self.facts if isinstance(f.data, opdracht.Verstrekt)}
+        standing: dict[str, str] = {}
+        for fact in self.facts:
+            if isinstance(fact.data, factuur.Klaargezet):
+                assert fact.data.opdrachtnummer not in standing.values()
+                assert fact.data.bedrag_cent <= orders[fact.data.opdrachtnummer].bedrag_cent
+                standing[fact.subject] = fact.data.opdrachtnummer
+            elif isinstance(fact.data, factuur.Gecrediteerd):
+                del standing[fact.data.vorig_factuurnummer]
+
+    def _about_one_of(
+        self, data: st.DataObject, kind: type[Data], act: Callable[[Desk, str], list[Fact[Data]]]
+    ) -> None:
+        subjects = [fact.subject for fact in self.facts if isinstance(fact.data, kind)]
+        if subjects:
+            subject = data.draw(st.sampled_from(subjects))
+            self._try(lambda: act(self.desk, subject))
+
+    def _try(self, act: Callable[[], list[Fact[Data]]]) -> None:
+        try:
+            self.facts += act()
+        except Verdict:
+            return
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
