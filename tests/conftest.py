@@ -4,11 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from deploy.local import broker as local_broker
 from deploy.local import postgres as local_postgres
 from deploy.local.broker import Broker
 from deploy.local.postgres import DatabaseServer
+
+settings.register_profile("here", deadline=None)  # the machine is shared with a broker and a database
+settings.load_profile("here")
 
 STATE = Path(__file__).parent.parent / ".run" / "tests"
 

@@ -40,6 +40,7 @@ MAX_MESSAGE_BYTES = 1024 * 1024
 _START_BOUND = 90.0
 """Seconds a broker gets to accept connections; six is usual, a cold and busy machine needs more."""
 _DOWNLOAD_BOUND = 600.0
+"""Seconds the container image gets to be downloaded."""
 _STOP_BOUND = 30.0
 """Seconds a broker gets to close its queues before it is killed."""
 
@@ -86,10 +87,10 @@ class Broker(Protocol):
 def find_or_start(state: Path, say: Say, *, allow_install: bool = True) -> Broker:
     """The broker to use: the environment's, else a container's, else a private node with its data in `state`.
 
-    A state folder that already holds a private node's data keeps using that. As root, and unless
-    `allow_install` is false, the Debian package is installed when nothing else works. Raises
-    BrokerUnavailable when there is no way, FolderInUse when another launcher works on `state`, ProcessFailed
-    when RabbitMQ is there but does not start.
+    Where the server is installed, a container is used only if its image is there already; and a state folder
+    that holds a private node's data keeps using that. As root, and unless `allow_install` is false, the
+    Debian package is installed when nothing else works. Raises BrokerUnavailable when there is no way,
+    FolderInUse when another launcher works on `state`, ProcessFailed when RabbitMQ does not start.
     """
     given = os.environ.get(AMQP_VARIABLE)
     if given:
@@ -496,9 +497,15 @@ class _ContainerBroker:
 
 
 def _container(state: Path, say: Say) -> Broker | None:
-    """A container when an engine answers and the image can be had; None, with the reason said, otherwise."""
+    """A container when an engine answers and the image can be had; None, with the reason said, otherwise.
+
+    The image is not downloaded where a server is installed that does as well.
+    """
     engine = _engine()
     if engine is None:
+        return None
+    there = _order(engine, "image", "inspect", IMAGE, check=False).returncode == 0
+    if not there and _server() is not None:
         return None
     claim = Claim(state)
     identity = _Identity.of(state)
@@ -511,7 +518,7 @@ def _container(state: Path, say: Say) -> Broker | None:
     )
     identity.save(state)
     try:
-        if _order(engine, "image", "inspect", IMAGE, check=False).returncode != 0:
+        if not there:
             say(f"RabbitMQ: downloading {IMAGE} …")
             _order(engine, "pull", IMAGE, bound=_DOWNLOAD_BOUND)
         say("RabbitMQ: starting a container …")

@@ -26,6 +26,8 @@ from services.chassis.service import Service
 from services.chassis.work import UnitOfWork
 
 _ID: Final = TypeAdapter(MessageId)
+_PATH: Final = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
+_PATH_LENGTH: Final = 100
 _CODES: Final = {"missing": Code.VELD_ONTBREEKT, "extra_forbidden": Code.VELD_ONBEKEND}
 
 
@@ -228,6 +230,6 @@ def _refusal(problem: ValidationError, prefix: tuple[str, ...], default: Code) -
 def _path(parts: list[str]) -> str | None:
     """The longest leading part of a path that is safe to repeat: a key of the sender's may be a name."""
     path = ".".join(parts)
-    while path and not re.fullmatch(r"[a-z0-9_]+(\.[a-z0-9_]+)*", path[:100]):
+    while path and (len(path) > _PATH_LENGTH or not _PATH.fullmatch(path)):
         path = path.rpartition(".")[0]
     return path or None

@@ -288,8 +288,8 @@ class Traject:
 
     def hervat(self, data: feit.Hervat, vandaag: date) -> feit.Hervat:
         """At the same workplace; without one, a replacement comes first."""
-        if self.status is Status.GESTART and (self.hervat_op is None or data.datum > self.hervat_op):
-            raise self.te_vroeg()  # the interruption may still be on its way, from another partner
+        if self.status is Status.GESTART and self.hervat_op and data.datum <= self.hervat_op:
+            raise Refused(Code.STATUS_PAST_NIET)  # a second report must not wait for the next interruption
         self.vereist(Status.ONDERBROKEN)
         if self.werkplek is None:
             raise Refused(Code.STATUS_PAST_NIET)

@@ -134,6 +134,11 @@ def _pok(data: traject.PokOpgesteld | traject.PokGewijzigd) -> str:
     return f"van {_dag(data.begin)} tot en met {_dag(data.eind)}, voor {data.uren} uur"
 
 
+def _handtekening(data: traject.Handtekening) -> str:
+    wie = "het leerbedrijf" if data.partij is traject.PokPartij.LEERBEDRIJF else f"de {data.partij}"
+    return f"{wie} op {_dag(data.datum)}"
+
+
 def _werkplek(data: match.Voorgesteld | match.Bevestigd | match.Erkend | match.HerplaatsingGestart) -> str:
     return f"vestiging {data.vestigingsnummer} (crebo {data.crebo})"
 
@@ -157,12 +162,7 @@ ZINNEN: Final[Mapping[type[Data], Callable[[Any, str], str]]] = {
         f"De praktijkovereenkomst is veranderd: {_pok(data)}. Iedereen moet opnieuw tekenen."
     ),
     traject.PokOndertekend: lambda data, _: (
-        "De praktijkovereenkomst is ondertekend door "
-        + _opsomming(
-            f"{'het' if item.partij is traject.PokPartij.LEERBEDRIJF else 'de'} {item.partij} op {_dag(item.datum)}"
-            for item in data.handtekeningen
-        )
-        + "."
+        f"De praktijkovereenkomst is ondertekend door {_opsomming(map(_handtekening, data.handtekeningen))}."
     ),
     traject.PokOntbonden: lambda data, _: (
         f"De praktijkovereenkomst stopt op {_dag(data.datum)}. {_CATEGORIE[data.categorie]}"

@@ -9,7 +9,7 @@ from contracts.model import Data
 from contracts.partners import Registry
 from services.chassis.messages import Fact
 from services.intake.handlers import service
-from services.intake.traject import Traject
+from services.intake.traject import Status, Traject
 from services.intake.verklaring import Verklaring
 from tests.desk import NOW, REGISTRY, Desk
 
@@ -48,6 +48,9 @@ class Zaak:
     @property
     def stand(self) -> Traject:
         return self.desk.state(Traject, self.nummer)
+
+    def status(self) -> Status:
+        return self.stand.status
 
     def meld(self, data: Data, *, partner: PartnerId = ROC) -> list[Fact[Data]]:
         return self.desk.submit(type(data), data, partner=partner, subject=self.nummer)

@@ -1,0 +1,228 @@
+"""The whole bus on one machine: broker, database, provisioning, migrations, mail catcher, four services."""
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Self
+
+import httpx
+from joserfc.jwk import ECKey
+from services.notify.handlers import service as notify
+
+from contracts.partners import Registry
+from deploy.local import broker as local_broker
+from deploy.local import postgres as local_postgres
+from deploy.local.processes import Claim, Supervisor, free_port
+from services.billing.handlers import service as billing
+from services.chassis.database import connect, migrate
+from services.chassis.provision import provision
+from services.chassis.service import Service
+from services.intake.handlers import service as intake
+from services.matching.handlers import service as matching
+
+ROOT: Final = Path(__file__).parent.parent.parent
+SERVICES: Final[tuple[Service, ...]] = (intake, matching, billing, notify)
+PARTNERS: Final = ROOT / "deploy" / "partners.toml"
+KWALIFICATIES: Final = ROOT / "deploy" / "kwalificaties.toml"
+VHOST: Final = "praktijkbus"
+_FIRST_PORT: Final = 8701
+_READY: Final = 60.0
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a running local bus is, for the command line. Kept in the state folder, readable by its owner."""
+
+    amqp: dict[str, str]
+    """For each account its AMQP URL."""
+    databases: dict[str, str]
+    """For each service, and for the simulated partners, its database."""
+    management_url: str
+    admin: tuple[str, str]
+    mail_page: str
+    mail_folder: str
+    public_key: str
+
+    @classmethod
+    def load(cls, state: Path) -> Self:
+        """The address of the bus whose data is in `state`.
+
+        Raises:
+            FileNotFoundError: no bus was started there.
+        """
+        content = json.loads((state / "bus.json").read_text(encoding="utf-8"))
+        return cls(**{**content, "admin": tuple(content["admin"])})
+
+    def save(self, state: Path) -> None:
+        write_private(state / "bus.json", json.dumps(asdict(self), indent=2))
+
+
+class LocalBus:
+    """Starts what is needed, and stops all it started and only that."""
+
+    def __init__(self, state: Path, say: Say) -> None:
+        self.state = state
+        self.registry = Registry.load(PARTNERS)
+        self._say = say
+        self._exits = contextlib.ExitStack()
+        self.supervisor = Supervisor(state / "logs")
+
+    def __enter__(self) -> Self:
+        """Starts everything; a second start finds the data of the first.
+
+        Raises:
+            FolderInUse, BrokerUnavailable, DatabaseUnavailable, ProcessFailed: with what to do.
+        """
+        try:
+            claim = Claim(self.state)
+            self._exits.callback(claim.release)
+            self.broker = local_broker.find_or_start(self.state / "rabbitmq", self._say)
+            self._exits.callback(self.broker.stop)
+            self.database = local_postgres.find_or_start(self.state / "postgres", self._say)
+            self._exits.callback(self.database.stop)
+            self._exits.callback(self.supervisor.stop_all)
+            self.passwords = self._passwords()
+            self.address = self._prepare()
+            self._start_processes()
+            self.address.save(self.state)
+        except BaseException:
+            self._exits.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exits.close()
+
+    def _passwords(self) -> dict[str, str]:
+        """A password a file, made once, as secrets are handed to containers."""
+        accounts = [*(service.name for service in SERVICES), *(partner.id for partner in self.registry.partners)]
+        folder = self.state / "secrets"
+        folder.mkdir(parents=True, exist_ok=True)
+        passwords = {}
+        for account in accounts:
+            file = folder / account
+            if not file.exists():
+                write_private(file, secrets.token_urlsafe(24))
+            passwords[account] = file.read_text(encoding="utf-8")
+        return passwords
+
+    def _prepare(self) -> Address:
+        self._say("Accounts, exchanges, queues and tables …")
+        broker = self.broker.address
+        databases = {name: self.database_url(name) for name in (*(s.name for s in SERVICES), "partners")}
+        for name in databases:
+            self.database.ensure_database(_database(name))
+        asyncio.run(self._provision_and_migrate())
+        self._smtp_port, self._mail_port = free_port(8725), free_port(8780)
+        return Address(
+            amqp={account: self.amqp_url(account) for account in self.passwords},
+            databases=databases,
+            management_url=broker.management_url,
+            admin=(broker.admin, broker.password),
+            mail_page=f"http://127.0.0.1:{self._mail_port}/",
+            mail_folder=str(self.state / "mail"),
+            public_key=str(self._public_key()),
+        )
+
+    def amqp_url(self, account: str) -> str:
+        return self.broker.address.amqp_url(VHOST, account, self.passwords[account])
+
+    def database_url(self, name: str) -> str:
+        return self.database.url(_database(name))
+
+    async def _provision_and_migrate(self) -> None:
+        broker = self.broker.address
+        await asyncio.gather(
+            provision(
+                broker.management_url,
+                (broker.admin, broker.password),
+                VHOST,
+                self.registry,
+                list(SERVICES),
+                self.passwords,
+            ),
+            *(self._migrate(service) for service in SERVICES),
+        )
+
+    async def _migrate(self, service: Service) -> None:
+        engine = connect(self.database_url(service.name))
+        try:
+            await migrate(engine, service.name, ROOT / "services" / service.name / "migrations")
+        finally:
+            await engine.dispose()
+
+    def _public_key(self) -> Path:
+        """Intake's public key, for partners to encrypt `persoon` with; the private one beside it."""
+        private, public = self.state / "keys" / "intake.json", self.state / "keys" / "intake.pub.json"
+        if not public.exists():
+            private.parent.mkdir(parents=True, exist_ok=True)
+            key = ECKey.generate_key("P-256")
+            write_private(private, json.dumps(key.as_dict(private=True)))
+            public.write_text(json.dumps(key.as_dict(private=False)), encoding="utf-8")
+        return public
+
+    def _start_processes(self) -> None:
+        self._say("Services …")
+        self.supervisor.start(
+            "mailcatcher",
+            [
+                *(sys.executable, "-m", "deploy.local.mailcatcher"),
+                *("--port", str(self._smtp_port), "--http-port", str(self._mail_port)),
+                *("--folder", str(self.state / "mail")),
+            ],
+            {"PYTHONPATH": str(ROOT)},
+            f"http://127.0.0.1:{self._mail_port}/ready",
+        )
+        for number, service in enumerate(SERVICES):
+            self.start_service(service, free_port(_FIRST_PORT + number))
+        self.supervisor.wait_ready(["mailcatcher", *(service.name for service in SERVICES)], _READY)
+
+    def start_service(self, service: Service, port: int) -> None:
+        """Starts one service as a process of its own, listening for health on `port`."""
+        self.supervisor.start(
+            service.name,
+            [sys.executable, "-m", f"services.{service.name}"],
+            {
+                "PYTHONPATH": str(ROOT),
+                "PRAKTIJKBUS_AMQP_URL": self.amqp_url(service.name),
+                "PRAKTIJKBUS_DATABASE_URL": self.database_url(service.name),
+                "PRAKTIJKBUS_PARTNERS": str(PARTNERS),
+                "PRAKTIJKBUS_KWALIFICATIES": str(KWALIFICATIES),
+                "PRAKTIJKBUS_PORT": str(port),
+                "PRAKTIJKBUS_PUBLIC_URL": f"http://127.0.0.1:{port}/personen",
+                "PRAKTIJKBUS_SMTP_PORT": str(self._smtp_port),
+            },
+            f"http://127.0.0.1:{port}/ready",
+        )
+
+    def queue_depths(self) -> dict[str, int]:
+        """Messages in each queue of the bus, ready or unacknowledged, as the broker counts them."""
+        broker = self.broker.address
+        answer = httpx.get(
+            f"{broker.management_url}/api/queues/{VHOST}",
+            auth=(broker.admin, broker.password),
+            params={"columns": "name,messages"},
+            timeout=30,
+        )
+        answer.raise_for_status()
+        return {queue["name"]: queue.get("messages", 0) for queue in answer.json()}
+
+
+def _database(name: str) -> str:
+    return f"praktijkbus_{name}"
+
+
+def write_private(path: Path, content: str) -> None:
+    """Writes a file that only its owner can read."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(content)

@@ -1,0 +1,160 @@
+"""A running traject: verdicts, visits, interruption and replacement."""
+
+from datetime import timedelta
+
+import pytest
+
+from contracts import match, traject
+from contracts.fields import Categorie
+from contracts.ontvangst import Code
+from services.chassis.messages import Refused, TooEarly
+from services.intake.traject import Status
+from tests.unit.intake import given
+from tests.unit.intake.given import (
+    ANDERE_MATCH,
+    ANDERE_POK,
+    GISTEREN,
+    MORGEN,
+    PLAN,
+    ROC,
+    VANDAAG,
+    ZORGHOF,
+)
+
+BEHEERST, NOG_NIET = traject.Beoordeling.BEHEERST, traject.Beoordeling.NOG_NIET
+BEZOEK = traject.BezoekGeregistreerd(datum=VANDAAG, oordeel=traject.BezoekOordeel.VOLDOET)
+
+
+def test_a_verdict_keeps_its_date_and_leerbedrijf() -> None:
+    zaak = given.een_lopend_traject()
+    zaak.beoordeeld(PLAN[0], leerbedrijf_id="999999")
+    (oordeel,) = zaak.stand.oordelen
+    assert (oordeel.werkproces, oordeel.datum, oordeel.leerbedrijf_id) == (PLAN[0], VANDAAG, "999999")
+
+
+def test_the_latest_verdict_counts_whichever_arrives_last() -> None:
+    zaak = given.een_lopend_traject()
+    zaak.beoordeeld(beoordeling=BEHEERST, datum=VANDAAG)
+    zaak.beoordeeld(beoordeling=NOG_NIET, datum=GISTEREN)
+    assert zaak.stand.beheerst_op() == {PLAN[0]: VANDAAG}
+    zaak.beoordeeld(beoordeling=NOG_NIET, datum=VANDAAG)
+    assert zaak.stand.beheerst_op() == {}
+
+
+def test_only_werkprocessen_of_the_plan_are_assessed() -> None:
+    with pytest.raises(Refused) as refused:
+        given.een_lopend_traject().beoordeeld("B1-K1-W4")
+    assert refused.value.code is Code.WERKPROCES_NIET_IN_PLAN
+
+
+def test_a_verdict_is_given_between_the_start_and_today() -> None:
+    for datum in (MORGEN, GISTEREN - timedelta(days=1)):
+        with pytest.raises(Refused) as refused:
+            given.een_lopend_traject().beoordeeld(datum=datum)
+        assert refused.value.code is Code.DATUM_ONJUIST
+
+
+def test_a_verdict_waits_for_the_start() -> None:
+    zaak = given.een_voorbereid_traject()
+    with pytest.raises(TooEarly):
+        zaak.beoordeeld()
+    zaak.gestart()
+    zaak.beoordeeld()
+
+
+def test_no_verdict_after_the_verklaring() -> None:
+    with pytest.raises(Refused):
+        given.een_afgerond_traject().beoordeeld()
+
+
+def test_a_visit_changes_no_state() -> None:
+    zaak = given.een_lopend_traject()
+    before = zaak.stand
+    zaak.meld(BEZOEK)
+    assert zaak.stand == before
+
+
+def test_a_visit_waits_for_the_start() -> None:
+    with pytest.raises(TooEarly):
+        given.een_voorbereid_traject().meld(BEZOEK)
+
+
+def test_an_interrupted_traject_goes_on() -> None:
+    zaak = given.een_onderbroken_traject()
+    assert zaak.status() is Status.ONDERBROKEN
+    zaak.hervat()
+    assert zaak.status() is Status.GESTART
+
+
+def test_a_second_report_of_an_interruption_does_not_wait_for_the_next() -> None:
+    with pytest.raises(Refused):
+        given.een_onderbroken_traject().onderbroken(partner=ROC)
+
+
+def test_a_resumption_waits_for_the_interruption_that_another_partner_reports() -> None:
+    zaak = given.een_lopend_traject()
+    with pytest.raises(TooEarly):
+        zaak.hervat()
+    zaak.onderbroken(GISTEREN)
+    zaak.hervat()
+
+
+def test_a_second_report_of_a_resumption_does_not_wait() -> None:
+    zaak = given.een_onderbroken_traject()
+    zaak.hervat()
+    with pytest.raises(Refused):
+        zaak.hervat()
+
+
+def test_no_resumption_before_the_interruption() -> None:
+    with pytest.raises(Refused) as refused:
+        given.een_onderbroken_traject().hervat(GISTEREN)
+    assert refused.value.code is Code.DATUM_ONJUIST
+
+
+def test_a_running_traject_that_loses_its_workplace_is_interrupted() -> None:
+    zaak = given.een_lopend_traject()
+    (onderbroken,) = zaak.match_vervallen(categorie=Categorie.ERKENNING)
+    assert onderbroken.data == traject.Onderbroken(datum=VANDAAG, categorie=Categorie.ERKENNING)
+    assert (onderbroken.actor, zaak.status()) == ("intake", Status.ONDERBROKEN)
+
+
+def test_without_a_workplace_there_is_nothing_to_resume() -> None:
+    zaak = given.een_lopend_traject()
+    zaak.match_vervallen()
+    with pytest.raises(Refused):
+        zaak.hervat()
+
+
+def test_a_replaced_participant_keeps_the_verdicts_and_needs_a_new_pok() -> None:
+    zaak = given.een_lopend_traject()
+    zaak.beoordeeld(leerbedrijf_id="999999")
+    zaak.match_vervallen()
+    zaak.hoor(
+        match.HerplaatsingGestart(
+            trajectnummer=zaak.nummer,
+            vorige_match=given.MATCH,
+            kvk=given.KVK[ZORGHOF],
+            vestigingsnummer=given.VESTIGING[ZORGHOF],
+            crebo=given.CREBO,
+        ),
+        ANDERE_MATCH,
+    )
+    assert zaak.status() is Status.GESCHIKT
+    zaak.match_bevestigd(ANDERE_MATCH, bij=ZORGHOF)
+    zaak.match_erkend(ANDERE_MATCH, bij=ZORGHOF)
+    assert zaak.status() is Status.ERKEND
+    zaak.pok_opgesteld(ANDERE_POK)
+    zaak.pok_ondertekend(pok_id=ANDERE_POK)
+    zaak.gestart()
+    assert zaak.stand.beheerst_op() == {PLAN[0]: VANDAAG}
+    assert zaak.stand.gestart_op == GISTEREN
+
+
+def test_verdicts_count_only_for_the_crebo_they_were_given_for() -> None:
+    zaak = given.een_lopend_traject()
+    zaak.beoordeeld(PLAN[0])
+    zaak.match_vervallen()
+    zaak.match_bevestigd(ANDERE_MATCH, bij=ZORGHOF, crebo=given.ANDERE_CREBO)
+    zaak.begeleidingsdocument(crebo=given.ANDERE_CREBO, werkprocessen=PLAN[:1])
+    assert zaak.stand.beheerst_op() == {}
