@@ -149,14 +149,13 @@ class LocalBus:
                 list(SERVICES),
                 self.passwords,
             ),
-            *(self._migrate(service) for service in SERVICES),
+            self._migrate(),
         )
 
-    async def _migrate(self, service: Service) -> None:
-        engine = connect(self.database_url(service.name))
-        try:
+    async def _migrate(self) -> None:
+        for service in SERVICES:
+            engine = connect(self.database_url(service.name))
             await migrate(engine, service.name, ROOT / "services" / service.name / "migrations")
-        finally:
             await engine.dispose()
 
     def _public_key(self) -> Path:
@@ -202,6 +201,10 @@ class LocalBus:
             },
             f"http://127.0.0.1:{port}/ready",
         )
+
+    def public_key(self) -> ECKey:
+        """The key with which partners encrypt `persoon`."""
+        return ECKey.import_key(json.loads(Path(self.address.public_key).read_text(encoding="utf-8")))
 
     def queue_depths(self) -> dict[str, int]:
         """Messages in each queue of the bus, ready or unacknowledged, as the broker counts them."""

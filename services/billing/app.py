@@ -1,7 +1,7 @@
 """Composition of billing."""
 
-from services.chassis.app import main
 from services.billing.handlers import service
+from services.chassis.app import main
 
 
 def run() -> None:

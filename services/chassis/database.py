@@ -30,7 +30,11 @@ def connect(url: str) -> AsyncEngine:
 
 
 async def migrate(engine: AsyncEngine, service: str, migrations: Path) -> None:
-    """Brings the chassis' and the service's tables up to date. Safe to run by several at once."""
+    """Brings the chassis' and the service's tables up to date.
+
+    Safe to run by several processes at once; within one process, one after another (Alembic's context is
+    global).
+    """
     async with engine.connect() as connection:
         await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _ONE_AT_A_TIME})
         await connection.commit()

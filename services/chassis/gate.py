@@ -23,6 +23,7 @@ from contracts.ontvangst import Code
 from contracts.partners import Registry
 from services.chassis.messages import Fact, Refused, Submission
 from services.chassis.service import Service
+from services.chassis.telemetry import child_of
 from services.chassis.work import UnitOfWork
 
 _ID: Final = TypeAdapter(MessageId)
@@ -214,7 +215,8 @@ def _validated(partner: PartnerId, event_type: EventType, content: Mapping[str, 
         namens=envelope.namens,
         time=envelope.time,
         data=data,
-        traceparent=envelope.traceparent,
+        # One reaction is one trace, also where the partner began none.
+        traceparent=envelope.traceparent or child_of(None),
         tracestate=envelope.tracestate,
     )
 

@@ -19,11 +19,12 @@ from services.chassis.messages import (
     Refused,
     Submission,
     TooEarly,
+    registered_as,
 )
 from services.chassis.service import Service, by_subject, by_trajectnummer
 from services.chassis.work import Work
 from services.intake import journal, persoon, tables
-from services.intake.traject import TOE_TE_WIJZEN, Status, Traject, als_referentie
+from services.intake.traject import TOE_TE_WIJZEN, Status, Traject
 from services.intake.verklaring import Verklaring
 
 service = Service(Owner.INTAKE, recorder=journal.record, keeper=persoon.keep)
@@ -249,7 +250,7 @@ def _verklaring(nummer: str, work: Work) -> Verklaring:
 
 def _check_known(event: Submission[traject.AangemeldInzending], work: Work) -> None:
     """The same registration under a new id is recognised by the partner's own reference."""
-    referentie = als_referentie(event.partner, event.referentie)
+    referentie = registered_as(event.partner, event.referentie)
     if referentie is None:
         return
     for known in work.find(Traject, "referentie", referentie):

@@ -32,7 +32,7 @@ from contracts.kwalificaties import Kwalificatietabel
 from contracts.ontvangst import Code, Waarop
 from contracts.partners import Registry
 from services.chassis.betrokkenen import Betrokkenen
-from services.chassis.messages import Fact, On, Refused, TooEarly
+from services.chassis.messages import Fact, On, Refused, TooEarly, registered_as
 
 
 class Status(StrEnum):
@@ -379,7 +379,7 @@ class Traject:
             betrokkenen=betrokkenen,
             werkstatus=fact.data.werkstatus,
             sectorwens=fact.data.sectorwens,
-            referentie=als_referentie(fact.data.toegangspartner, fact.referentie),
+            referentie=registered_as(fact.data.toegangspartner, fact.referentie),
             persoon=fact.dataref.rpartition("/")[2] if fact.dataref else None,
         )
 
@@ -503,11 +503,6 @@ class Traject:
 
     def _beeindigd(self, einde: Status) -> Self:
         return replace(self, status=einde, voor_einde=self.status)
-
-
-def als_referentie(partner: PartnerId, referentie: str | None) -> str | None:
-    """A reference is unique per partner only."""
-    return f"{partner}/{referentie}" if referentie else None
 
 
 def _niet_in_de_toekomst(datum: date, vandaag: date, veld: str = "data.datum") -> None:

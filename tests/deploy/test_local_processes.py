@@ -46,7 +46,7 @@ def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
 
 def test_a_child_that_died_is_reported_with_the_end_of_its_log(supervisor: Supervisor) -> None:
     program = "for n in range(30): print('line', n)\nraise SystemExit('no database')"
-    supervisor.start("intake", [sys.executable, "-c", program], {}, "http://127.0.0.1:9/ready")
+    supervisor.start("intake", [sys.executable, "-u", "-c", program], {}, "http://127.0.0.1:9/ready")
 
     with pytest.raises(ProcessFailed, match=r"intake died \(exit 1\)") as failure:
         supervisor.wait_ready(["intake"], timeout=30)

@@ -1,0 +1,81 @@
+"""How a mail leaves: over SMTP, one connection a mail."""
+
+import logging
+from datetime import UTC, datetime
+from typing import Final
+
+import aiosmtplib
+from aiosmtplib import (
+    SMTPDataError,
+    SMTPRecipientRefused,
+    SMTPRecipientsRefused,
+    SMTPResponseException,
+    SMTPSenderRefused,
+)
+
+from contracts.partners import Registry
+from services.chassis.effects import FinalFailure
+from services.chassis.messages import Effect
+from services.chassis.settings import Settings
+from services.notify.mails import Composer, Mail
+
+_log = logging.getLogger(__name__)
+
+_TIMEOUT: Final = 30.0
+"""Seconds for each answer of the mail server."""
+_ABOUT_THIS_MAIL: Final = (SMTPSenderRefused, SMTPRecipientRefused, SMTPRecipientsRefused, SMTPDataError)
+"""Answers to a greeting or a login are about us: those are worth another try, whatever their code."""
+
+
+class MailDeferred(Exception):
+    """The mail server was not reached, or asks to come back later (4xx). Try again."""
+
+
+class Mailer:
+    """Delivers mails to the contacts in the registry.
+
+    No error and no log line holds an address: the errors of aiosmtplib do, so none of them gets out.
+    STARTTLS is used where the server offers it, and then its certificate must be right.
+    """
+
+    def __init__(self, settings: Settings, registry: Registry) -> None:
+        self._host = settings.smtp_host
+        self._port = settings.smtp_port
+        self._registry = registry
+        self._composer = Composer(settings.mail_from, settings.portal_url)
+
+    async def deliver_mail(self, effect: Effect) -> None:
+        """Sends the mail that `effect` asks for, under a Message-ID that a second attempt repeats.
+
+        Raises:
+            FinalFailure: the server refuses this mail for good (5xx), or its partner is no longer registered.
+            MailDeferred: anything else that went wrong; a later attempt may succeed.
+        """
+        aan = Mail.of(effect).aan
+        partner = self._registry.get(aan)
+        if partner is None:
+            raise FinalFailure(f"{aan} is not in the partner registry")
+        mail = self._composer.compose(effect, partner.contact, datetime.now(UTC))
+        try:
+            await aiosmtplib.send(
+                mail, recipients=[partner.contact], hostname=self._host, port=self._port, timeout=_TIMEOUT
+            )
+        except Exception as error:
+            cause, code, final = type(error).__qualname__, _code(error), _is_final(error)
+        else:
+            _log.info("mail sent", extra={"key": effect.key})
+            return
+        # outside the handler, so that the error with the address in it is not the context of ours
+        _log.warning("mail not sent", extra={"key": effect.key, "cause": cause, "code": code, "final": final})
+        raise (FinalFailure if final else MailDeferred)(f"{cause} {code or ''}".strip())
+
+
+def _is_final(error: Exception) -> bool:
+    return isinstance(error, _ABOUT_THIS_MAIL) and (_code(error) or 0) >= 500
+
+
+def _code(error: Exception) -> int | None:
+    """The SMTP reply code, such as 550."""
+    if isinstance(error, SMTPRecipientsRefused):
+        return max(refused.code for refused in error.recipients)
+    return error.code if isinstance(error, SMTPResponseException) else None

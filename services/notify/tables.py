@@ -1,0 +1,10 @@
+"""Where notify keeps its aggregates."""
+
+from sqlalchemy import MetaData
+
+from services.chassis.service import aggregate_table
+
+metadata = MetaData()
+
+trajectbeeld = aggregate_table(metadata, "trajectbeeld")
+begunstigde = aggregate_table(metadata, "begunstigde")
