@@ -27,6 +27,11 @@ from services.chassis.telemetry import new_uuid
 from tests.desk import DEPLOY, REGISTRY
 
 T = TypeVar("T")
+_TABLES = """
+    SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+      AND c.relname NOT LIKE 'alembic%' AND c.relname <> 'journal_head'
+"""
 PATIENCE = 20.0
 """Seconds after which a condition that should come true has not."""
 
@@ -135,11 +140,13 @@ class Stand:
             self.engines[service.name] = connect(self.database.url(name))
             await migrate(self.engines[service.name], service.name, migrations(service))
 
+    def _management(self) -> httpx.AsyncClient:
+        address = self.broker.address
+        return httpx.AsyncClient(base_url=address.management_url, auth=(address.admin, address.password))
+
     async def _allow_admin(self) -> None:
         address = self.broker.address
-        async with httpx.AsyncClient(
-            base_url=address.management_url, auth=(address.admin, address.password)
-        ) as http:
+        async with self._management() as http:
             answer = await http.put(
                 f"/api/permissions/{self.name}/{address.admin}",
                 json={"configure": ".*", "write": ".*", "read": ".*"},
@@ -183,20 +190,31 @@ class Stand:
         async with self.engines[service.name].connect() as connection:
             return list((await connection.execute(text(query), values)).all())
 
-    async def close(self) -> None:
+    async def empty(self) -> None:
+        """Stops services and readers, and forgets all messages and rows."""
         for service in [s for s in self.services if s.name in self._running]:
             await self.stop(service)
         for reader in self._readers:
             await reader.stop()
+        self._readers.clear()
         await self._exits.aclose()
+        for engine in self.engines.values():
+            async with engine.begin() as connection:
+                names = await connection.scalars(text(_TABLES))
+                await connection.execute(text(f"TRUNCATE {', '.join(names)} RESTART IDENTITY"))
+                if await connection.scalar(text("SELECT to_regclass('journal_head')")):
+                    await connection.execute(text("UPDATE journal_head SET position = 0"))
+        async with self._management() as http:
+            for queue in (await http.get(f"/api/queues/{self.name}", params={"columns": "name"})).json():
+                await http.delete(f"/api/queues/{self.name}/{queue['name']}/contents")
+
+    async def close(self) -> None:
+        await self.empty()
         for service in self.services:
             if service.name in self.engines:
                 await self.engines[service.name].dispose()
                 await asyncio.to_thread(self.database.drop_database, f"{self.name}_{service.name}")
-        address = self.broker.address
-        async with httpx.AsyncClient(
-            base_url=address.management_url, auth=(address.admin, address.password)
-        ) as http:
+        async with self._management() as http:
             await http.delete(f"/api/vhosts/{self.name}")
 
 

@@ -6,14 +6,13 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Self
 
 import httpx
 from joserfc.jwk import ECKey
-from services.notify.handlers import service as notify
 
 from contracts.partners import Registry
 from deploy.local import broker as local_broker
@@ -25,6 +24,7 @@ from services.chassis.provision import provision
 from services.chassis.service import Service
 from services.intake.handlers import service as intake
 from services.matching.handlers import service as matching
+from services.notify.handlers import service as notify
 
 ROOT: Final = Path(__file__).parent.parent.parent
 SERVICES: Final[tuple[Service, ...]] = (intake, matching, billing, notify)
@@ -184,11 +184,11 @@ class LocalBus:
             self.start_service(service, free_port(_FIRST_PORT + number))
         self.supervisor.wait_ready(["mailcatcher", *(service.name for service in SERVICES)], _READY)
 
-    def start_service(self, service: Service, port: int) -> None:
+    def start_service(self, service: Service, port: int, program: Sequence[str] | None = None) -> None:
         """Starts one service as a process of its own, listening for health on `port`."""
         self.supervisor.start(
             service.name,
-            [sys.executable, "-m", f"services.{service.name}"],
+            [sys.executable, *(program or ("-m", f"services.{service.name}"))],
             {
                 "PYTHONPATH": str(ROOT),
                 "PRAKTIJKBUS_AMQP_URL": self.amqp_url(service.name),

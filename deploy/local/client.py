@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import aio_pika
-from aio_pika.abc import AbstractIncomingMessage, AbstractRobustChannel, AbstractRobustConnection
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 from pydantic_core import to_json
 
 from contracts.catalogue import CATALOGUE, EventType
@@ -47,18 +47,20 @@ def submission(
 
 
 class PartnerClient:
-    """One partner's connection: `publish` waits for the broker's confirm, `messages` reads the own queue."""
+    """One partner's connection: `publish` waits for the broker's confirm, `messages` reads the own queue.
+
+    A lost connection shows as an error; whoever uses it begins again.
+    """
 
     def __init__(self, amqp_url: str, partner: PartnerId) -> None:
         self.partner = partner
         self._amqp_url = amqp_url
-        self._connection: AbstractRobustConnection | None = None
-        self._channel: AbstractRobustChannel | None = None
+        self._connection: AbstractConnection | None = None
+        self._channel: AbstractChannel | None = None
 
     async def __aenter__(self) -> Self:
-        self._connection = await aio_pika.connect_robust(self._amqp_url, timeout=15)
+        self._connection = await aio_pika.connect(self._amqp_url, timeout=15)
         channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
-        assert isinstance(channel, AbstractRobustChannel)
         await channel.set_qos(prefetch_count=200)
         self._channel = channel
         return self

@@ -21,7 +21,7 @@ from deploy.local.partners.behaviours import behaviours
 from deploy.local.partners.system import PartnerSystem
 from deploy.local.reckoning import Reckoning, reckon, unsettled
 from services.chassis.calendar import SystemCalendar
-from services.chassis.database import connect
+from services.chassis.database import connect, is_passing
 
 TRAJECTEN: Final = 20
 _PATIENCE: Final = 120.0
@@ -48,9 +48,10 @@ async def play(bus: LocalBus, count: int, watch: Watch) -> float:
     await records.prepare(engine)
     key = bus.public_key()
     kwalificaties = Kwalificatietabel.load(KWALIFICATIES)
+    makers = behaviours(bus.registry, kwalificaties, key, count, SystemCalendar().today())
     systems = [
-        PartnerSystem(behaviour, bus.address.amqp[behaviour.partner.id], engine)
-        for behaviour in behaviours(bus.registry, kwalificaties, key, count, SystemCalendar().today())
+        PartnerSystem(maker, bus.address.amqp[partner.id], engine)
+        for partner, maker in zip(bus.registry.partners, makers, strict=True)
     ]
     began = time.monotonic()
     at_work: asyncio.Future[list[None]] = asyncio.gather(*(system.run() for system in systems))
@@ -73,7 +74,13 @@ async def _until_settled(bus: LocalBus, engine: AsyncEngine, count: int, watch: 
     seen, moved = (-1, -1), time.monotonic()
     try:
         while True:
-            now = await _closed(intake), await _received(engine)
+            try:
+                now = await _closed(intake), await _received(engine)
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                await asyncio.sleep(_LOOK)
+                continue
             watch(*now)
             if now != seen:
                 seen, moved = now, time.monotonic()

@@ -300,6 +300,10 @@ class Supervisor:
         """The process id. Raises KeyError for a name never started."""
         return self._children[name].process.pid
 
+    def exit_code(self, name: str) -> int | None:
+        """How the process ended (minus the signal's number where one ended it); None while it lives."""
+        return self._children[name].process.poll()
+
     def log(self, name: str) -> Path:
         """Where that process's output goes."""
         return self._log_dir / f"{name}.log"

@@ -50,7 +50,7 @@ class _Dossier:
     knop: str
 
 
-_TRAJECT: Final = _Dossier("trajecten", "Trajectnummer", "Log in en bekijk het traject")
+_TRAJECT: Final = _Dossier("trajecten", "Trajectnummer", "Log in en bekijk het dossier")
 _ERKENNING: Final = _Dossier("erkenningen", "Aanvraagnummer", "Log in en bekijk de aanvraag")
 _FACTUUR: Final = _Dossier("facturen", "Factuurnummer", "Log in en bekijk de factuur")
 
@@ -130,10 +130,10 @@ class Composer:
         composed["Date"] = now
         composed["Message-ID"] = f"<{name}@{self._sender.domain}>"
         composed["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: no out-of-office answers
-        composed["Content-Language"] = "nl"
         text, html = self.parts(mail)
         composed.set_content(text, cte="quoted-printable")
         composed.add_alternative(html, subtype="html", cte="quoted-printable")
+        composed["Content-Language"] = "nl"  # RFC 3282; after the contents, which take such headers along
         composed.set_boundary(f"=_{name.hex}")
         return composed
 

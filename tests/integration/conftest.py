@@ -1,17 +1,42 @@
-"""A stand with the toy service on it."""
+"""Stands on the real broker and database: one with the toy service, one with the real ones."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from deploy.local.broker import Broker
+from deploy.local.bus import ROOT, SERVICES
 from deploy.local.postgres import DatabaseServer
+from services.chassis.service import Service
 from tests.integration import toy
 from tests.stand import Stand, stand
 
 
-@pytest.fixture
-async def toy_stand(broker: Broker, database: DatabaseServer) -> AsyncIterator[Stand]:
-    toy.faults.broken = False
+def _migrations(service: Service) -> Path:
+    return ROOT / "services" / service.name / "migrations"
+
+
+@pytest.fixture(scope="session")
+async def _toy_stand(broker: Broker, database: DatabaseServer) -> AsyncIterator[Stand]:
     async with stand(broker, database, toy.service, migrations=lambda _: toy.MIGRATIONS) as made:
         yield made
+
+
+@pytest.fixture
+async def toy_stand(_toy_stand: Stand) -> AsyncIterator[Stand]:
+    toy.faults.broken = False
+    yield _toy_stand
+    await _toy_stand.empty()
+
+
+@pytest.fixture(scope="session")
+async def _full_stand(broker: Broker, database: DatabaseServer) -> AsyncIterator[Stand]:
+    async with stand(broker, database, *SERVICES, migrations=_migrations) as made:
+        yield made
+
+
+@pytest.fixture
+async def full_stand(_full_stand: Stand) -> AsyncIterator[Stand]:
+    yield _full_stand
+    await _full_stand.empty()

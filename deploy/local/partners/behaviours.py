@@ -3,9 +3,10 @@
 Nobody looks into the bus: each reacts to the facts in its own queue and nothing else.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -323,28 +324,27 @@ def behaviours(
     public_key: ECKey,
     count: int,
     today: date,
-) -> list[Behaviour]:
-    """A behaviour for every partner of the registry; `count` candidates come in through several of them."""
-    ways_in = [*registry.in_role(Rol.LEERWERKLOKET, Rol.COACH, Rol.WSP, Rol.RMC)]
+) -> list[Callable[[], Behaviour]]:
+    """For every partner of the registry how to make its behaviour; `count` candidates come in through several."""
+    ways_in = registry.in_role(Rol.LEERWERKLOKET, Rol.COACH, Rol.WSP, Rol.RMC)
     people = kandidaten(count)
-    share = {way: people[place :: len(ways_in)] for place, way in enumerate(ways_in)}
-    made: list[Behaviour] = []
-    for partner in registry.partners:
-        mine = share.get(partner.id, [])
+
+    def make(partner: Partner) -> Behaviour:
+        mine = people[ways_in.index(partner.id) :: len(ways_in)] if partner.id in ways_in else []
         if Rol.LEERWERKLOKET in partner.rollen:
-            made.append(Leerwerkloket(partner, mine, public_key, registry, today))
-        elif Rol.WSP in partner.rollen:
-            made.append(Wsp(partner, mine, public_key, registry))
-        elif Rol.COACH in partner.rollen:
-            made.append(Coach(partner, mine, public_key))
-        elif Rol.SBB in partner.rollen:
-            made.append(Sbb(partner, today))
-        elif Rol.OPLEIDER in partner.rollen:
-            made.append(Opleider(partner, kwalificaties, today))
-        elif Rol.WERKGEVER in partner.rollen:
-            made.append(Werkgever(partner))
-        elif Rol.FINANCIER in partner.rollen:
-            made.append(Financier(partner, today))
-        else:
-            made.append(Aanmelder(partner, mine, public_key))
-    return made
+            return Leerwerkloket(partner, mine, public_key, registry, today)
+        if Rol.WSP in partner.rollen:
+            return Wsp(partner, mine, public_key, registry)
+        if Rol.COACH in partner.rollen:
+            return Coach(partner, mine, public_key)
+        if Rol.SBB in partner.rollen:
+            return Sbb(partner, today)
+        if Rol.OPLEIDER in partner.rollen:
+            return Opleider(partner, kwalificaties, today)
+        if Rol.WERKGEVER in partner.rollen:
+            return Werkgever(partner)
+        if Rol.FINANCIER in partner.rollen:
+            return Financier(partner, today)
+        return Aanmelder(partner, mine, public_key)
+
+    return [partial(make, partner) for partner in registry.partners]

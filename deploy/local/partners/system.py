@@ -5,15 +5,13 @@ derived from what they react to, and what was recorded once is not recorded agai
 """
 
 import asyncio
-import contextlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID, uuid5
 
 from aio_pika.abc import AbstractIncomingMessage
-from aio_pika.exceptions import AMQPError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.catalogue import CATALOGUE
@@ -25,6 +23,8 @@ from deploy.local.partners import records
 
 _IDS: Final = UUID("2f3f0c2e-98b5-4a52-a8f0-9d7f51d1c0aa")
 _TOGETHER: Final = 100
+_PAUSE: Final = 0.5
+"""Seconds before a partner that lost its connection tries again."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,12 @@ class Behaviour:
 class PartnerSystem:
     """Runs a behaviour on one account."""
 
-    def __init__(self, behaviour: Behaviour, amqp_url: str, engine: AsyncEngine) -> None:
-        self.partner = behaviour.partner
-        self._behaviour = behaviour
-        self._client = PartnerClient(amqp_url, self.partner.id)
+    def __init__(self, make_behaviour: Callable[[], Behaviour], amqp_url: str, engine: AsyncEngine) -> None:
+        """`make_behaviour` makes one that remembers nothing yet."""
+        self._make_behaviour = make_behaviour
+        self._behaviour = make_behaviour()
+        self.partner = self._behaviour.partner
+        self._amqp_url = amqp_url
         self._engine = engine
         self._something_to_send = asyncio.Event()
         self._incoming: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
@@ -92,9 +94,10 @@ class PartnerSystem:
             await records.write_to_send(connection, self.partner.id, self._submissions(claims))
         self._something_to_send.set()
 
-    async def _listen(self) -> None:
-        async for message in self._client.messages():
+    async def _listen(self, client: PartnerClient) -> None:
+        async for message in client.messages():
             self._incoming.put_nowait(message)
+        raise ConnectionError("the broker ended the subscription")
 
     async def _read(self) -> None:
         while True:
@@ -111,8 +114,7 @@ class PartnerSystem:
                         claims += self._claims_on(content)
                 await records.write_to_send(connection, self.partner.id, self._submissions(claims))
             for message in taken:
-                with contextlib.suppress(AMQPError, RuntimeError):
-                    await message.ack()
+                await message.ack()
             if claims:
                 self._something_to_send.set()
 
@@ -139,24 +141,20 @@ class PartnerSystem:
             made.append((message_id, event_type.routing_key, body))
         return made
 
-    async def _send(self) -> None:
+    async def _send(self, client: PartnerClient) -> None:
         while True:
             await self._something_to_send.wait()
             self._something_to_send.clear()
-            try:
-                while await self._send_some():
-                    pass
-            except (AMQPError, ConnectionError, TimeoutError, RuntimeError):
-                await asyncio.sleep(0.3)
-                self._something_to_send.set()
+            while await self._send_some(client):
+                pass
 
-    async def _send_some(self) -> int:
+    async def _send_some(self, client: PartnerClient) -> int:
         async with self._engine.connect() as connection:
             rows = await records.unsent(connection, self.partner.id, _TOGETHER)
         if not rows:
             return 0
         await asyncio.gather(
-            *(self._client.publish(bytes(row.body), row.routing_key, message_id=row.id) for row in rows)
+            *(client.publish(bytes(row.body), row.routing_key, message_id=row.id) for row in rows)
         )
         async with self._engine.begin() as connection:
             await records.mark_sent(connection, [row.place for row in rows])
