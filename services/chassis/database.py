@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
@@ -89,9 +90,14 @@ _PASSING_CLASSES: Final = ("08", "40", "53", "55", "57")
 
 def is_passing(error: BaseException) -> bool:
     """Whether the database may well accept the same transaction later."""
-    if isinstance(error, OSError):
-        return True
-    if not isinstance(error, DBAPIError):
-        return False
-    sqlstate = getattr(error.orig, "sqlstate", None)
-    return error.connection_invalidated or sqlstate is None or sqlstate.startswith(_PASSING_CLASSES)
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or _passing_state(error.orig)
+    # What goes wrong while connecting comes from the driver as it is.
+    return isinstance(error, OSError | asyncpg.InterfaceError) or (
+        isinstance(error, asyncpg.PostgresError) and _passing_state(error)
+    )
+
+
+def _passing_state(error: BaseException | None) -> bool:
+    sqlstate = getattr(error, "sqlstate", None)
+    return sqlstate is None or sqlstate.startswith(_PASSING_CLASSES)

@@ -23,7 +23,7 @@ from contracts.ontvangst import Code
 from contracts.partners import Registry
 from services.chassis.messages import Fact, Refused, Submission
 from services.chassis.service import Service
-from services.chassis.telemetry import child_of
+from services.chassis.telemetry import child_of, usable
 from services.chassis.work import UnitOfWork
 
 _ID: Final = TypeAdapter(MessageId)
@@ -65,6 +65,8 @@ class Turned:
     known: bool
     code: Code
     veld: str | None = None
+    traceparent: str
+    begins_trace: bool
 
 
 class Gate:
@@ -79,6 +81,7 @@ class Gate:
         name = _valid_id(arrival.message_id) or f"sha256:{arrival.digest.hex()}"
         source: str | None = None
         known = False
+        traceparent: str | None = None
         try:
             if len(arrival.body) > MAX_BYTES:
                 raise Refused(Code.TE_GROOT)
@@ -87,6 +90,7 @@ class Gate:
             except Unreadable as problem:
                 raise Refused(Code.ONLEESBAAR) from problem
             name = _valid_id(content.get("id")) or name
+            traceparent = usable(content.get("traceparent"))
             source = self._identify(arrival, content)
             known = _valid_id(content.get("id")) is not None
             event_type = self._authorise(arrival.partner, content)
@@ -99,6 +103,8 @@ class Gate:
                 known=known,
                 code=refused.code,
                 veld=refused.veld,
+                traceparent=traceparent or child_of(None),
+                begins_trace=traceparent is None,
             )
 
     def readmit(self, partner: PartnerId, body: bytes) -> Submission[Data] | Turned:
@@ -107,6 +113,7 @@ class Gate:
         try:
             return _validated(partner, CATALOGUE[content["type"]], content)
         except Refused as refused:
+            traceparent = usable(content.get("traceparent"))
             return Turned(
                 partner=partner,
                 id=content["id"],
@@ -114,6 +121,8 @@ class Gate:
                 known=True,
                 code=refused.code,
                 veld=refused.veld,
+                traceparent=traceparent or child_of(None),
+                begins_trace=traceparent is None,
             )
 
     def _identify(self, arrival: Arrival, content: Mapping[str, Any]) -> str:
@@ -200,6 +209,7 @@ def _validated(partner: PartnerId, event_type: EventType, content: Mapping[str, 
             event_type.about.validate_python(envelope.subject)
         except ValidationError:
             raise Refused(Code.VELD_ONGELDIG, "subject") from None
+    traceparent = usable(envelope.traceparent)
     assert event_type.submission is not None
     try:
         data = event_type.submission.model_validate(envelope.data)
@@ -216,8 +226,9 @@ def _validated(partner: PartnerId, event_type: EventType, content: Mapping[str, 
         time=envelope.time,
         data=data,
         # One reaction is one trace, also where the partner began none.
-        traceparent=envelope.traceparent or child_of(None),
-        tracestate=envelope.tracestate,
+        traceparent=traceparent or child_of(None),
+        tracestate=envelope.tracestate if traceparent else None,
+        begins_trace=traceparent is None,
     )
 
 

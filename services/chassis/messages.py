@@ -32,6 +32,8 @@ class Submission(Generic[D]):
     data: D
     traceparent: str | None = None
     tracestate: str | None = None
+    begins_trace: bool = False
+    """The partner began no trace: `traceparent` is that of the processing itself."""
 
     @property
     def about(self) -> str:

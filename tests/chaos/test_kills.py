@@ -17,6 +17,7 @@ from deploy.local.postgres import DATABASE_VARIABLE, Postgres
 from deploy.local.processes import free_port
 from deploy.local.reckoning import reckon
 from services.chassis.service import Service
+from tests.stand import eventually
 
 pytestmark = pytest.mark.timeout(300)
 MORE = 3
@@ -55,8 +56,10 @@ async def carried_while(bus: LocalBus, total: int, happens: Callable[[], AsyncIt
 
 
 async def died(bus: LocalBus, service: Service) -> None:
-    while bus.supervisor.alive(service.name):
-        await asyncio.sleep(0.05)
+    async def gone() -> bool:
+        return not bus.supervisor.alive(service.name)
+
+    await eventually(gone)
 
 
 async def passes_of(bus: LocalBus, services: tuple[Service, ...], point: str) -> AsyncIterator[None]:
@@ -68,7 +71,7 @@ async def passes_of(bus: LocalBus, services: tuple[Service, ...], point: str) ->
         bus.start_service(service, port, program)
         yield
     for service in services:
-        await asyncio.wait_for(died(bus, service), 60)
+        await died(bus, service)
         assert bus.supervisor.exit_code(service.name) == -signal.SIGKILL
         bus.start_service(service, free_port())
         yield
@@ -118,5 +121,8 @@ async def test_killed_database(bus: LocalBus, candidates: Iterator[int]) -> None
 
 async def under_way(bus: LocalBus) -> None:
     """Until messages are in the queues."""
-    while not any(bus.queue_depths().values()):
-        await asyncio.sleep(0.01)
+
+    async def in_queues() -> int:
+        return sum((await asyncio.to_thread(bus.queue_depths)).values())
+
+    await eventually(in_queues)

@@ -20,6 +20,7 @@ from contracts.model import Data
 from contracts.partners import Partner
 from deploy.local.client import PartnerClient, submission
 from deploy.local.partners import records
+from services.chassis.database import is_passing
 
 _IDS: Final = UUID("2f3f0c2e-98b5-4a52-a8f0-9d7f51d1c0aa")
 _TOGETHER: Final = 100
@@ -78,12 +79,23 @@ class PartnerSystem:
         self._incoming: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
 
     async def run(self) -> None:
-        """Works until cancelled."""
+        """Works until cancelled; begins again when it loses the broker or its database."""
+        while True:
+            try:
+                await self._work()
+            except Exception as error:
+                if not _passes(error):
+                    raise
+                await asyncio.sleep(_PAUSE)
+
+    async def _work(self) -> None:
+        self._behaviour = self._make_behaviour()
+        self._incoming = asyncio.Queue()
         await self._pick_up()
-        async with self._client, asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._listen())
+        async with PartnerClient(self._amqp_url, self.partner.id) as client, asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen(client))
             tasks.create_task(self._read())
-            tasks.create_task(self._send())
+            tasks.create_task(self._send(client))
 
     async def _pick_up(self) -> None:
         """Rebuilds what it knows from its own records."""
@@ -159,3 +171,10 @@ class PartnerSystem:
         async with self._engine.begin() as connection:
             await records.mark_sent(connection, [row.place for row in rows])
         return len(rows)
+
+
+def _passes(error: BaseException) -> bool:
+    """Whether it is trouble with a connection, or nothing but such trouble."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_passes(one) for one in error.exceptions)
+    return isinstance(error, AMQPError | RuntimeError) or is_passing(error)

@@ -6,7 +6,15 @@ from functools import partial
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+)
 
 from contracts import besteding, betaling, budget, factuur, opdracht
 from contracts.model import Data
@@ -32,6 +40,17 @@ class AnyOrder(RuleBasedStateMachine):
         self.facts: list[Fact[Data]] = []
         for bron in ("POW", "WERKBEDRIJF"):
             self._try(partial(g.budgeted, self.desk, 1_000_000, bron))
+
+    @initialize(target=trajecten, opleider=SCHOOLS, bron=SOURCES)
+    def trajecten_are_under_way(self, opleider: str, bron: str) -> MultipleResults[tuple[str, str]]:
+        """One commissioned, one invoiced, one to be paid: what comes next is more telling from there."""
+        known = [(g.a_traject_of(self.desk, opleider), opleider) for _ in range(3)]
+        for each in known:
+            self._commission(each, bron, 250_000)
+        for nummer, school in known[1:]:
+            self._try(partial(g.issue, self.desk, nummer, opleider=school))
+        self._try(partial(g.approve, self.desk, self._subjects(factuur.Klaargezet)[-1]))
+        return multiple(*known)
 
     @rule(target=trajecten, opleider=SCHOOLS, bron=SOURCES, bedrag=AMOUNTS)
     def a_traject_gets_its_school_and_opdracht(self, opleider: str, bron: str, bedrag: int) -> tuple[str, str]:
@@ -156,10 +175,12 @@ class AnyOrder(RuleBasedStateMachine):
     def _about_one_of(
         self, data: st.DataObject, kind: type[Data], act: Callable[[Desk, str], list[Fact[Data]]]
     ) -> None:
-        subjects = [fact.subject for fact in self.facts if isinstance(fact.data, kind)]
-        if subjects:
+        if subjects := self._subjects(kind):
             subject = data.draw(st.sampled_from(subjects))
             self._try(lambda: act(self.desk, subject))
+
+    def _subjects(self, kind: type[Data]) -> list[str]:
+        return [fact.subject for fact in self.facts if isinstance(fact.data, kind)]
 
     def _try(self, act: Callable[[], list[Fact[Data]]]) -> None:
         try:

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
 from contracts import erkenning, match
 from contracts.model import Data
@@ -27,6 +27,14 @@ class AnyOrder(RuleBasedStateMachine):
         self.all_matches: list[str] = []
         self.open_requests: dict[str, str] = {}
         """By place, as a reader of the erkenning stream counts them."""
+
+    @initialize(target=matches, at=PLACES, answered=st.booleans())
+    def a_match_is_under_way(self, at: str, answered: bool) -> str:
+        self.all_matches.append(g.proposed(self.desk, g.a_fit_traject(self.desk), at))
+        self._try(partial(g.confirm, self.desk, self.all_matches[0], g.EMPLOYER_AT[at]))
+        if answered:
+            self.sbb_grants(at)
+        return self.all_matches[0]
 
     @rule(target=trajecten)
     def a_traject_is_found_fit(self) -> str:
@@ -51,8 +59,19 @@ class AnyOrder(RuleBasedStateMachine):
         if matchnummer != "refused":
             self._try(lambda: g.let_lapse(self.desk, matchnummer))
 
-    @rule(at=PLACES, answer=st.sampled_from([g.grant, g.refuse, g.withdraw]))
-    def sbb_answers(self, at: str, answer: Any) -> None:
+    @rule(at=PLACES)
+    def sbb_grants(self, at: str) -> None:
+        self._sbb_answers(at, g.grant)
+
+    @rule(at=PLACES)
+    def sbb_refuses(self, at: str) -> None:
+        self._sbb_answers(at, g.refuse)
+
+    @rule(at=PLACES)
+    def sbb_withdraws(self, at: str) -> None:
+        self._sbb_answers(at, g.withdraw)
+
+    def _sbb_answers(self, at: str, answer: Any) -> None:
         for known in self.desk.work.find(Erkenning, "plaats", f"{at}/{g.HORECA}"):
             self._try(partial(answer, self.desk, known.nummer))
 
