@@ -1,66 +1,134 @@
 """`praktijkbus`: run the bus on this machine, play the pilot, send events, follow a traject.
 
-praktijkbus pilot                               # what `make run` does
-praktijkbus submit events.ndjson --partner wsp-venlo
-praktijkbus tell PV-7K3F9-QX2ME
+praktijkbus pilot                                     # what `make run` does
+praktijkbus submit events.ndjson --partner wsp-venlo  # your own events, with their receipts
+praktijkbus tell PV-7K3F9-QX2ME                       # the story of one traject
+praktijkbus provision --help                          # for an operator: a broker of your own
 """
 
+import asyncio
 import os
 import signal
 import sys
-import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from types import FrameType
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
+from sqlalchemy import select
 
-from deploy.local import pilot as local_pilot
-from deploy.local.broker import BrokerUnavailable
-from deploy.local.bus import ROOT, LocalBus
-from deploy.local.postgres import DatabaseUnavailable
-from deploy.local.processes import FolderInUse, ProcessFailed
+from cli import place
+from cli.place import ROOT, State, Trouble
+from cli.provision import provision
+from cli.submit import submit
+from cli.tell import tell
+from services.chassis.database import connect
+from services.intake import tables
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-console = Console()
+if TYPE_CHECKING:
+    from deploy.local.bus import LocalBus
 
-State = Annotated[Path, typer.Option(help="Where the local bus keeps its data.", envvar="PRAKTIJKBUS_STATE")]
-_STATE = ROOT / ".run"
-_HELP = (BrokerUnavailable, DatabaseUnavailable, FolderInUse, ProcessFailed, local_pilot.PilotStuck)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help=__doc__.replace("\n\n", "\n\n\b\n", 1),
+)
+console = Console(emoji=False, highlight=False, soft_wrap=True)
 
 
 def _say(line: str) -> None:
     console.print(f"[dim]·[/dim] {line}")
 
 
-def _stay_up(bus: LocalBus) -> None:
-    """Until Ctrl-C."""
+@contextmanager
+def _local_bus(state: Path) -> "Iterator[LocalBus]":
+    """The bus on this machine; what keeps it from running is told as trouble. Ctrl-C stops all of it."""
+    try:
+        from deploy.local.broker import BrokerUnavailable
+        from deploy.local.bus import LocalBus
+        from deploy.local.pilot import PilotStuck
+        from deploy.local.postgres import DatabaseUnavailable
+        from deploy.local.processes import FolderInUse, ProcessFailed
+    except ModuleNotFoundError as problem:
+        raise Trouble(f"{problem.name} is missing. Install praktijkbus[local], or use `make run`.") from None
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with LocalBus(state, _say) as bus:
+            try:
+                yield bus
+            finally:
+                _say("Stopping …")
+                for number in (signal.SIGINT, signal.SIGTERM):  # once is enough, and stopping takes its time
+                    signal.signal(number, signal.SIG_IGN)
+    except FolderInUse as problem:
+        raise Trouble(f"A bus is running here already: {problem}. Or give another folder with --state.") from None
+    except (BrokerUnavailable, DatabaseUnavailable, ProcessFailed, PilotStuck) as problem:
+        raise Trouble(str(problem)) from None
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """SIGTERM stops what was started in the same order as Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def _stay_up(bus: "LocalBus") -> None:
+    """Until Ctrl-C. Says so when a part of it is gone."""
+    from deploy.local.bus import SERVICES
+
+    example = asyncio.run(_some_traject(bus.address.databases["intake"])) or "NUMMER"
     console.print(
-        f"\nDe bus draait. Post: [link]{bus.address.mail_page}[/link]\n"
-        "Volg een traject: [bold].venv/bin/praktijkbus tell NUMMER[/bold]. Stop met Ctrl-C."
+        "\n[bold]The bus is up.[/bold] Stop it with Ctrl-C; the next start finds everything again, "
+        "`make clean-run` forgets it.\nIn another terminal:\n\n"
+        f"  ./praktijkbus tell {example}\n"
+        "      the story of a traject\n"
+        "  ./praktijkbus submit deploy/local/examples/negen.ndjson --partner coach-kompas\n"
+        "      three good and six bad events, each with its receipt\n\n"
+        f"  Mails:  {bus.address.mail_page}\n"
+        f"  Queues: {bus.address.management_url} (name and password: admin in {bus.state / 'bus.json'})\n"
     )
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    stop.wait()
-    console.print("Stoppen …")
+    watched = [*(service.name for service in SERVICES), "mailcatcher"]
+    with suppress(KeyboardInterrupt):
+        while True:
+            for name in [name for name in watched if not bus.supervisor.alive(name)]:
+                console.print(f"[red]{name} stopped by itself.[/red] Its log: {bus.supervisor.log(name)}")
+                watched.remove(name)
+            time.sleep(1)
+
+
+async def _some_traject(database: str) -> str | None:
+    engine = connect(database)
+    try:
+        async with engine.connect() as connection:
+            return await connection.scalar(select(tables.traject.c.subject).limit(1))
+    finally:
+        await engine.dispose()
 
 
 @app.command()
-def up(state: State = _STATE) -> None:
+def up(state: State = place.STATE) -> None:
     """Starts the bus on this machine and leaves it up until Ctrl-C."""
-    with LocalBus(state, _say) as bus:
+    with _local_bus(state) as bus:
         _stay_up(bus)
 
 
 @app.command()
-def pilot(state: State = _STATE) -> None:
+def pilot(state: State = place.STATE) -> None:
     """Starts the bus, lets simulated partners carry trajecten over it, and leaves it up.
 
-    With PILOT=once in the environment it stops after the pilot, and exits with 1 if anything is amiss.
+    With PILOT=once in the environment it stops after the pilot.
+
+    Exit code: 0 all is well, 1 the books do not balance (with PILOT=once), 2 it cannot run.
     """
     once = os.environ.get("PILOT") == "once"
-    with LocalBus(state, _say) as bus:
+    with _local_bus(state) as bus:
+        from deploy.local import pilot as local_pilot
+
         figures = local_pilot.run(bus, console, ROOT / "build")
         if not once:
             _stay_up(bus)
@@ -68,12 +136,18 @@ def pilot(state: State = _STATE) -> None:
         raise typer.Exit(1)
 
 
+for command in (submit, tell, provision):
+    app.command()(command)
+
+
 def main() -> None:
     """Runs the command line; trouble that a person can mend is said in one line."""
     try:
-        app()
-    except _HELP as trouble:
-        console.print(f"[red]{trouble}[/red]")
+        app(prog_name="praktijkbus")
+    except Trouble as trouble:
+        Console(stderr=True, emoji=False, soft_wrap=True).print(
+            str(trouble), style="red", markup=False, highlight=False
+        )
         sys.exit(2)
 
 

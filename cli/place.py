@@ -1,4 +1,7 @@
-"""Where the commands find what they work on, and how they tell a person what is wrong."""
+"""Where the commands find what they work on, and how they tell a person what is wrong.
+
+What is about trajecten is said in Dutch, what is about this machine in English.
+"""
 
 from pathlib import Path
 from typing import Annotated, Final
@@ -35,12 +38,12 @@ def registry(path: Path) -> Registry:
     try:
         return Registry.load(path)
     except OSError as problem:
-        raise Trouble(f"Het partnerregister {path} is niet te lezen: {problem.strerror}.") from None
+        raise Trouble(f"The partner registry {path} cannot be read: {problem.strerror}.") from None
     except ValidationError as problem:
         wrong = [f"  {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in problem.errors()]
-        raise Trouble("\n".join([f"Het partnerregister {path} klopt niet:", *wrong])) from None
+        raise Trouble("\n".join([f"The partner registry {path} is not right:", *wrong])) from None
     except ValueError as problem:
-        raise Trouble(f"Het partnerregister {path} is geen geldige TOML: {problem}.") from None
+        raise Trouble(f"The partner registry {path} is no valid TOML: {problem}.") from None
 
 
 def partner_of(known: Registry, partner: PartnerId) -> Partner:
@@ -52,5 +55,5 @@ def partner_of(known: Registry, partner: PartnerId) -> Partner:
     found = known.get(partner)
     if found is None:
         names = ", ".join(sorted(item.id for item in known.partners))
-        raise Trouble(f"Partner {partner} staat niet in het partnerregister. Kies uit: {names}.")
+        raise Trouble(f"Partner {partner} is not in the partner registry. Choose from: {names}.")
     return found

@@ -25,7 +25,7 @@ def read_passwords(folder: Path, accounts: Iterable[str]) -> dict[str, str]:
         Trouble: naming the accounts whose file is not there, cannot be read, or is empty.
     """
     if not folder.is_dir():
-        raise Trouble(f"De map met wachtwoorden {folder} bestaat niet.")
+        raise Trouble(f"The folder with passwords {folder} does not exist.")
     passwords, wrong = {}, []
     for account in sorted(accounts):
         try:
@@ -36,8 +36,8 @@ def read_passwords(folder: Path, accounts: Iterable[str]) -> dict[str, str]:
             wrong.append(account)
     if wrong:
         raise Trouble(
-            f"In {folder} ontbreekt een wachtwoord, of het bestand is leeg: {', '.join(wrong)}. "
-            "Maak een bestand per account, bijvoorbeeld met: "
+            f"No password in {folder} for: {', '.join(wrong)}. "
+            "Make a file for each account, for instance with: "
             f"(umask 077; openssl rand -base64 24 > {folder / wrong[0]})"
         )
     return passwords
@@ -56,8 +56,12 @@ def provision(
         ),
     ],
     partners: Partners = place.PARTNERS,
-    vhost: Annotated[str, typer.Option(help="The region's virtual host.", envvar="PRAKTIJKBUS_VHOST")] = "praktijkbus",
-    admin: Annotated[str, typer.Option(help="The administrator's account.", envvar="PRAKTIJKBUS_ADMIN")] = "beheer",
+    vhost: Annotated[
+        str, typer.Option(help="The region's virtual host.", envvar="PRAKTIJKBUS_VHOST")
+    ] = "praktijkbus",
+    admin: Annotated[
+        str, typer.Option(help="The administrator's account.", envvar="PRAKTIJKBUS_ADMIN")
+    ] = "beheer",
     admin_password_file: Annotated[
         Path | None,
         typer.Option(help=f"Where the administrator's password is; else it is in ${PASSWORD_VARIABLE}."),
@@ -77,12 +81,12 @@ def provision(
     try:
         asyncio.run(declare(management_url.rstrip("/"), access, vhost, known, list(SERVICES), words))
     except (httpx.TransportError, httpx.InvalidURL) as problem:
-        raise Trouble(f"{management_url} is niet te bereiken ({type(problem).__name__}).") from None
+        raise Trouble(f"{management_url} cannot be reached ({type(problem).__name__}).") from None
     except ProvisioningFailed as problem:
-        hint = "Klopt het beheerdersaccount? " if ": 401 " in str(problem) else ""
-        raise Trouble(f"De broker weigert. {hint}{problem}") from None
+        hint = "Are the administrator's name and password right? " if ": 401 " in str(problem) else ""
+        raise Trouble(f"The broker refuses. {hint}{problem}") from None
     Console(emoji=False).print(
-        f"{vhost} is ingericht: {len(known.partners)} partners en {len(SERVICES)} diensten.",
+        f"{vhost} is provisioned for {len(known.partners)} partners and {len(SERVICES)} services.",
         markup=False,
         highlight=False,
         soft_wrap=True,
@@ -94,8 +98,10 @@ def _admin_password(file: Path | None) -> str:
         try:
             return file.read_text(encoding="utf-8").rstrip("\r\n")
         except OSError as problem:
-            raise Trouble(f"{file} is niet te lezen: {problem.strerror}.") from None
+            raise Trouble(f"{file} cannot be read: {problem.strerror}.") from None
     given = os.environ.get(PASSWORD_VARIABLE)
     if given is None:
-        raise Trouble(f"Het wachtwoord van de beheerder ontbreekt: zet {PASSWORD_VARIABLE} of --admin-password-file.")
+        raise Trouble(
+            f"The administrator's password is missing: set {PASSWORD_VARIABLE} or --admin-password-file."
+        )
     return given

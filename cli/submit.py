@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final
 
 import typer
 from aio_pika.abc import AbstractIncomingMessage
-from aio_pika.exceptions import AMQPError, DeliveryError
+from aio_pika.exceptions import AMQPError, ChannelClosed, DeliveryError
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 from pydantic import TypeAdapter, ValidationError
@@ -211,6 +211,7 @@ class Desk:
         self._rows = {row.number: row for row in rows}
         self._timeout = timeout
         self._by_id: dict[str, list[Row]] = defaultdict(list)
+        self._given_up: set[asyncio.Event] = set()
         self.encrypted = 0
         self.others = 0
         self.on_receipt: Callable[[Row, dict[str, Any]], None] = lambda row, receipt: None
@@ -256,9 +257,7 @@ class Desk:
             other = self._rows.get(number)
             if other is None or number >= row.number:
                 raise NotSent(f"${{{number}}} is geen eerdere regel van dit bestand.")
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._timeout):
-                    await other.final.wait()
+            await self._patiently(other.final)
             if other.outcome in _OPEN:
                 row.outcome = Outcome.NOT_YET_SENT
                 raise NotSent(f"Regel {number} heeft nog geen eindantwoord, en deze regel heeft het nummer nodig.")
@@ -270,9 +269,17 @@ class Desk:
     async def _after_the_same_id(self, message_id: str) -> None:
         """The second of one id is sent when the first is answered: then it is clear whose receipt is whose."""
         for earlier in self._by_id.get(message_id, ()):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._timeout):
-                    await earlier.answered.wait()
+            await self._patiently(earlier.answered)
+
+    async def _patiently(self, event: asyncio.Event) -> None:
+        """Waits for it `timeout` seconds at most, and after that in vain once not again."""
+        if event in self._given_up:
+            return
+        try:
+            async with asyncio.timeout(self._timeout):
+                await event.wait()
+        except TimeoutError:
+            self._given_up.add(event)
 
     async def _publish(self, message: Message) -> None:
         async with asyncio.timeout(self._timeout + 30):
@@ -327,10 +334,10 @@ async def _first(reading: asyncio.Task[None], work: Coroutine[Any, Any, None]) -
         await asyncio.wait([reading, task], return_when=asyncio.FIRST_COMPLETED)
         if reading.done():
             reading.result()
+        await task
     finally:
-        if not task.done():
-            task.cancel()
-    await task
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 class _Paper:
@@ -376,7 +383,7 @@ def _summary(rows: Iterable[Row], desk: Desk, out: Console, partner: PartnerId, 
     still = [str(row.number) for row in rows if row.outcome in (Outcome.SENT, Outcome.WAITS)]
     if still:
         why = "Gestopt met wachten" if stopped else "De tijd is om"
-        text = f"{why}. Nog zonder eindantwoord: regel {', '.join(still)}. Dat komt later in aan.{partner}."
+        text = f"{why}. Nog zonder eindantwoord: regel {', '.join(still)}. Dat komt in de wachtrij aan.{partner}."
         out.print(text, markup=False, highlight=False, soft_wrap=True)
     if desk.others:
         text = f"Andere berichten in aan.{partner}: {desk.others}. Die blijven daar staan."
@@ -425,7 +432,7 @@ def submit(
     known = place.partner_of(place.registry(partners), partner)
     rows = read(_content(file))
     if not rows:
-        raise Trouble(f"In {file} staat geen enkele regel.")
+        raise Trouble(f"{'stdin' if file == '-' else file} has no lines.")
     url, key_file = _addresses(state, partner)
     personal = any(_READABLE_PERSON.search(row.raw) for row in rows)
     sender = Sender(
@@ -455,7 +462,7 @@ def _content(file: str) -> bytes:
     try:
         return Path(file).read_bytes()
     except OSError as problem:
-        raise Trouble(f"{file} is niet te lezen: {problem.strerror}.") from None
+        raise Trouble(f"{file} cannot be read: {problem.strerror}.") from None
 
 
 def _addresses(state: Path, partner: PartnerId) -> tuple[str, Path | None]:
@@ -468,25 +475,31 @@ def _addresses(state: Path, partner: PartnerId) -> tuple[str, Path | None]:
         local = None
     given = os.environ.get(URL_VARIABLE)
     if given:
+        if not given.startswith(("amqp://", "amqps://")):
+            raise Trouble(f"{URL_VARIABLE} must look like amqp://{partner}:password@host:5672/vhost.")
         return given, Path(local.public_key) if local else None
     if local is None:
-        raise Trouble(f"Hier draait geen bus ({state}). Start hem met `make run`, of zet {URL_VARIABLE}.")
+        raise Trouble(f"No bus was started here ({state}). Start it with `make run`, or set {URL_VARIABLE}.")
     if partner not in local.amqp:
-        raise Trouble(f"Partner {partner} heeft nog geen account op deze bus. Start hem opnieuw met `make run`.")
+        raise Trouble(
+            f"Partner {partner} has no account on this bus yet. Stop it and start it again with `make run`."
+        )
     return local.amqp[partner], Path(local.public_key)
 
 
 def _key(file: Path | None) -> ECKey:
     if file is None:
-        raise Trouble("Voor een leesbare persoon is de publieke sleutel van intake nodig: --public-key FILE.")
+        raise Trouble("A readable persoon needs intake's public key: --public-key FILE.")
     try:
         return ECKey.import_key(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, KeyError, JoseError):
-        raise Trouble(f"{file} is geen publieke sleutel (JWK) van intake.") from None
+        raise Trouble(f"{file} is no public key (JWK).") from None
 
 
 def _unreachable(problem: BaseException, partner: PartnerId) -> str:
+    if isinstance(problem, ChannelClosed):
+        return f"The account may not act as {partner}. Does the address belong to that partner?"
     return (
-        f"De bus is niet te bereiken, of kent het account {partner} met dit wachtwoord niet "
-        f"({type(problem).__name__}). Draait hij? Start hem met `make run`."
+        f"The bus cannot be reached as {partner} ({type(problem).__name__}). "
+        "Is it up, and is the password right? Start it with `make run`."
     )

@@ -65,11 +65,13 @@ def tell(
     try:
         entries, stand = asyncio.run(_read(database or _database(state), number))
     except ProgrammingError:
-        raise Trouble("In deze database staat geen journaal van intake. Is het de database van intake?") from None
+        raise Trouble("This database has no journal. Is it the one of intake?") from None
     except (OSError, DBAPIError, TimeoutError):
-        raise Trouble("De database van intake is niet te bereiken. Draait de bus? Start hem met `make run`.") from None
+        raise Trouble(
+            "The database of intake cannot be reached. Is the bus up? Start it with `make run`."
+        ) from None
     except (ArgumentError, NoSuchModuleError):
-        raise Trouble("Dit is geen database-adres. Schrijf het als postgresql+asyncpg://…") from None
+        raise Trouble("This is no address of a database. Write it as postgresql+asyncpg://…") from None
     if not entries:
         raise Trouble(f"{number} komt niet voor in het journaal. Is het nummer van deze bus?")
     _show(number, entries, stand, known)
@@ -83,7 +85,7 @@ def _database(state: Path) -> str:
     except FileNotFoundError:
         given = os.environ.get(DATABASE_VARIABLE)
     if given is None:
-        raise Trouble(f"Hier draait geen bus ({state}). Start hem met `make run`, of zet {DATABASE_VARIABLE}.")
+        raise Trouble(f"No bus was started here ({state}). Start it with `make run`, or set {DATABASE_VARIABLE}.")
     return given
 
 
@@ -99,7 +101,9 @@ async def _read(url: str, number: str) -> tuple[list[Entry], str | None]:
 async def _case(engine: AsyncEngine, number: str) -> tuple[list[Entry], str | None]:
     async with engine.connect() as connection:
         entries = await journal.story(connection, number)
-        status = select(tables.traject.c.body["status"].astext).where(tables.traject.c.subject == _traject(entries))
+        status = select(tables.traject.c.body["status"].astext).where(
+            tables.traject.c.subject == _traject(entries)
+        )
         return entries, await connection.scalar(status)
 
 
@@ -111,7 +115,9 @@ def _show(number: str, entries: list[Entry], stand: str | None, known: Registry)
     out = Console(emoji=False)
     traject = _traject(entries) or number
     count = f"{len(entries)} gebeurtenissen" if len(entries) != 1 else "1 gebeurtenis"
-    out.print(f"[bold]{traject}[/bold]  stand: {(stand or 'onbekend').replace('_', ' ')}, {count}", highlight=False)
+    out.print(
+        f"[bold]{traject}[/bold]  stand: {(stand or 'onbekend').replace('_', ' ')}, {count}", highlight=False
+    )
     width = max(len(_name(entry.actor, known)) for entry in entries)
     for regel in vertel(entries):
         out.print(f"\n{regel.tijdstip:%d-%m-%Y %H:%M}  {regel.zin}", markup=False, highlight=False, soft_wrap=True)

@@ -304,6 +304,7 @@ class PrivateNode:
             "default_user": identity.admin,
             "default_pass": identity.password,
             "loopback_users": "none",
+            "collect_statistics_interval": "1000",  # milliseconds: queue depths are looked at by people and tests
             "max_message_size": str(MAX_MESSAGE_BYTES),
             "log.console": "false",
             "log.file": self.log.name,

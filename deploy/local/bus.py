@@ -17,6 +17,7 @@ from joserfc.jwk import ECKey
 from contracts.partners import Registry
 from deploy.local import broker as local_broker
 from deploy.local import postgres as local_postgres
+from deploy.local.partners import records
 from deploy.local.processes import Claim, Supervisor, free_port
 from services.billing.handlers import service as billing
 from services.chassis.database import connect, migrate
@@ -157,6 +158,9 @@ class LocalBus:
             engine = connect(self.database_url(service.name))
             await migrate(engine, service.name, ROOT / "services" / service.name / "migrations")
             await engine.dispose()
+        engine = connect(self.database_url("partners"))
+        await records.prepare(engine)
+        await engine.dispose()
 
     def _public_key(self) -> Path:
         """Intake's public key, for partners to encrypt `persoon` with; the private one beside it."""

@@ -49,11 +49,13 @@ def submission(
 class PartnerClient:
     """One partner's connection: `publish` waits for the broker's confirm, `messages` reads the own queue.
 
-    A lost connection shows as an error; whoever uses it begins again.
+    A lost connection shows as an error; whoever uses it begins again. `prefetch` is how many unacknowledged
+    messages the broker hands over at most; 0 for all there are.
     """
 
-    def __init__(self, amqp_url: str, partner: PartnerId) -> None:
+    def __init__(self, amqp_url: str, partner: PartnerId, *, prefetch: int = 200) -> None:
         self.partner = partner
+        self._prefetch = prefetch
         self._amqp_url = amqp_url
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
@@ -61,7 +63,7 @@ class PartnerClient:
     async def __aenter__(self) -> Self:
         self._connection = await aio_pika.connect(self._amqp_url, timeout=15)
         channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
-        await channel.set_qos(prefetch_count=200)
+        await channel.set_qos(prefetch_count=self._prefetch)
         self._channel = channel
         return self
 

@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.kwalificaties import Kwalificatietabel
 from deploy.local.bus import KWALIFICATIES, LocalBus
-from deploy.local.partners import records
 from deploy.local.partners.behaviours import behaviours
 from deploy.local.partners.system import PartnerSystem
 from deploy.local.reckoning import Reckoning, reckon, unsettled
@@ -45,7 +44,6 @@ async def play(bus: LocalBus, count: int, watch: Watch) -> float:
         PilotStuck: nothing moved for a while.
     """
     engine = connect(bus.address.databases["partners"])
-    await records.prepare(engine)
     key = bus.public_key()
     kwalificaties = Kwalificatietabel.load(KWALIFICATIES)
     makers = behaviours(bus.registry, kwalificaties, key, count, SystemCalendar().today())
@@ -118,7 +116,7 @@ def run(bus: LocalBus, console: Console, build: Path, count: int = TRAJECTEN) ->
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("De pilot", total=count, messages=0)
         seconds = asyncio.run(
-            play(bus, count, lambda done, seen: progress.update(bar, completed=done, messages=seen))
+            play(bus, count, lambda done, seen: progress.update(bar, completed=min(done, count), messages=seen))
         )
     figures = asyncio.run(reckon(bus))
     figures.seconds = round(seconds, 1)
@@ -128,13 +126,34 @@ def run(bus: LocalBus, console: Console, build: Path, count: int = TRAJECTEN) ->
     return figures
 
 
+_LABELS: Final = {
+    "trajecten": "trajecten",
+    "eindstanden": "waar ze staan",
+    "submissions": "meldingen van partners",
+    "aanvaard": "  aanvaard",
+    "afgewezen": "  afgewezen",
+    "wacht": "  eerst gewacht",
+    "facts": "feiten in het journaal",
+    "verklaringen": "praktijkverklaringen",
+    "facturen": "facturen",
+    "betalingen": "betalingen",
+    "mails": "e-mails",
+    "mail_copies": "e-mails die nog eens kwamen",
+    "parked": "apart gezet na een storing",
+    "lost": "verloren",
+    "duplicate_effects": "dubbel gedaan",
+    "seconds": "seconden",
+}
+"""The figures as people read them; `build/pilot.json` has them by their own names."""
+
+
 def _show(figures: Reckoning, console: Console) -> None:
     table = Table("wat", "hoeveel", title="De pilot", title_justify="left")
     for name, value in asdict(figures).items():
         if name == "findings":
             continue
         shown = ", ".join(f"{key} {number}" for key, number in value.items()) if isinstance(value, dict) else value
-        table.add_row(name.replace("_", " "), str(shown or 0))
+        table.add_row(_LABELS.get(name, name.replace("_", " ")), str(shown or 0))
     console.print(table)
     for finding in figures.findings[:20]:
         console.print(f"[red]✗[/red] {finding}")

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
 from faststream.rabbit import RabbitBroker
@@ -33,6 +33,9 @@ from services.chassis.relay import Relay
 from services.chassis.runner import Runner
 from services.chassis.service import Service
 from services.chassis.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from services.chassis.tracing import Tracing
 
 _log = logging.getLogger(__name__)
 _HOUSEKEEPING: Final = 6 * 3600.0
@@ -55,8 +58,9 @@ class App:
         self._engine: AsyncEngine = connect(settings.database_url.get_secret_value())
         amqp_url = settings.amqp_url.get_secret_value()
         self._broker = RabbitBroker(amqp_url, logger=None, apply_types=False, graceful_timeout=10)
-        self._relay = Relay(service.name, self._engine, amqp_url)
-        self._effects = Effects(self._engine, service.performers)
+        self._tracing = _tracing(service, settings)
+        self._relay = Relay(service.name, self._engine, amqp_url, self._tracing)
+        self._effects = Effects(self._engine, service.performers, self._tracing)
         extra = load_extra_days(settings.extra_days) if settings.extra_days else EXTRA_DAYS
         self._runner = Runner(
             service,
@@ -69,6 +73,7 @@ class App:
             prefetch=settings.prefetch,
             batch=settings.batch,
             committed=self._committed,
+            tracing=self._tracing,
         )
         health: list[BaseRoute] = [Route("/live", self._live), Route("/ready", self._ready)]
         self._web = Starlette(routes=[*health, *routes])
@@ -105,6 +110,8 @@ class App:
             await asyncio.wait(tasks, timeout=20)
             await self._broker.stop()
             await self._engine.dispose()
+            if self._tracing is not None:
+                await asyncio.to_thread(self._tracing.close)
             _log.info("stopped")
 
     @property
@@ -157,6 +164,15 @@ class App:
         )
 
 
+def _tracing(service: Service, settings: Settings) -> "Tracing | None":
+    if not settings.otlp_endpoint:
+        return None
+    # OpenTelemetry is a fifth of a second to import, for nothing where it is off.
+    from services.chassis.tracing import Tracing
+
+    return Tracing(service.owner, settings.otlp_endpoint, settings.amqp_url.get_secret_value())
+
+
 def main(service: Service, package: str, build: Callable[[Settings], Sequence[BaseRoute]] = lambda _: ()) -> None:
     """The command line of a service process. `build` completes the service from its settings."""
     settings = load_settings()
@@ -179,4 +195,8 @@ async def _run(service: Service, settings: Settings, routes: Sequence[BaseRoute]
     app = App(service, settings, routes)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, app.stop)
-    await app.run()
+    try:
+        await app.run()
+    except Exception:
+        _log.critical("ended by an error", exc_info=True)
+        raise SystemExit(1) from None

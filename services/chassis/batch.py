@@ -4,22 +4,27 @@ Every outcome of every message is a row here before anything is acknowledged: do
 retried, or parked.
 """
 
+import contextlib
 import logging
 import random
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from contracts.model import Data
 from contracts.ontvangst import Aanvaard, Afgewezen, Code, Waarop, Wacht
+from services.chassis import logs, wire
 from services.chassis import storage as s
-from services.chassis import wire
 from services.chassis.gate import Gate, Turned, decide
 from services.chassis.messages import AlreadyKnown, Effect, Fact, Keep, Refused, Submission, TooEarly
 from services.chassis.service import Service
+from services.chassis.telemetry import error_type
 from services.chassis.work import Missing, Ref, UnitOfWork
+
+if TYPE_CHECKING:
+    from services.chassis.tracing import BatchSpans
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +42,21 @@ class Broken:
     cause: str
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a message: accepted, refused, repeated, or set aside: waiting, held, retry, parked.
+
+    `code` is why it was refused, `error` the kind of fault where it is ours.
+    """
+
+    name: str
+    code: Code | None = None
+    error: str | None = None
+
+
+UNDECIDED, ACCEPTED, REPEATED = Outcome("undecided"), Outcome("accepted"), Outcome("repeated")
+
+
 @dataclass(slots=True, kw_only=True)
 class Item:
     """One message in a batch. `pending` is its row where it was set aside before."""
@@ -45,6 +65,7 @@ class Item:
     hash: bytes
     body: bytes
     pending: s.Pending | None = None
+    outcome: Outcome = UNDECIDED
 
     @property
     def key(self) -> s.Key | None:
@@ -76,11 +97,19 @@ class Batch:
     An error of the database ends the whole batch; the runner then tries one by one.
     """
 
-    def __init__(self, service: Service, gate: Gate, work: UnitOfWork, storage: s.Storage) -> None:
+    def __init__(
+        self,
+        service: Service,
+        gate: Gate,
+        work: UnitOfWork,
+        storage: s.Storage,
+        spans: "BatchSpans | None" = None,
+    ) -> None:
         self._service = service
         self._gate = gate
         self._work = work
         self._storage = storage
+        self._spans = spans
         self._now = datetime.now(UTC)
         self._results = _Results()
         self._cursors: dict[tuple[str, str], int] = {}
@@ -96,27 +125,37 @@ class Batch:
         await self._finish(look_for_woken)
         await self._answer_again([item for item in items if id(item) in again])
 
-    async def resume(self, pending: Iterable[s.Pending], *, look_for_woken: bool = True) -> None:
+    async def resume(self, keys: Sequence[s.Key]) -> None:
         """Takes up messages that were set aside: retries, what was held, what waited long enough."""
-        await self._judge([self._taken_up(row) for row in pending])
-        await self._finish(look_for_woken)
+        await self._judge([self._taken_up(row) for row in await self._storage.claim(keys)])
+        await self._finish(look_for_woken=True)
 
     async def fail(self, item: Item, error: BaseException) -> None:
         """Sets a message aside that the database itself refuses."""
         await self._enter([item])
-        self._fail(item, error)
+        with self._traced(item):
+            self._fail(item, error)
         await self._write()
 
     async def fail_again(self, row: s.Pending, error: BaseException) -> None:
         """The same for a message that was set aside before."""
-        self._fail(self._taken_up(row), error)
+        item = self._taken_up(row)
+        with self._traced(item):
+            self._fail(item, error)
         await self._write()
 
     async def park(self, item: Item, cause: str) -> None:
         """Sets a message aside until an operator retries or discards it."""
         await self._enter([item])
-        self._put_aside(item, s.PARKED, cause=cause)
+        with self._traced(item):
+            _log.error("parked", extra=self._ids(item))
+            self._put_aside(item, s.PARKED, cause=cause, error="crash")
         await self._write()
+
+    def committed(self) -> None:
+        """The transaction is committed: what became of its messages may be told."""
+        if self._spans is not None:
+            self._spans.committed()
 
     # Taking in
 
@@ -135,19 +174,22 @@ class Batch:
 
     async def _answer_again(self, repeats: Sequence[Item]) -> None:
         """The same message gets the same receipt again; another body under the same id is refused."""
-        asked = [item for item in repeats if item.partner is not None and item.key is not None]
-        if not asked:
-            return
-        known = await self._storage.known({item.key for item in asked if item.key})
-        for item in asked:
-            assert item.key is not None
-            before = known[item.key]
-            if before.hash != item.hash:
-                self._reply(item, wire.refused(Code.ID_HERGEBRUIKT, "id"), unlisted=True)
-            elif before.receipt is not None:
-                repeated = wire.decode(before.receipt)
-                self._post(repeated, before.receipt, frozenset([str(item.partner)]))
-        await self._send()
+        asked = {key for item in repeats if item.partner is not None and (key := item.key) is not None}
+        known = await self._storage.known(asked) if asked else {}
+        for item in repeats:
+            with self._traced(item):
+                item.outcome = REPEATED
+                if item.partner is not None and item.key is not None:
+                    self._reply_again(item, known[item.key])
+        if self._results.outgoing:
+            await self._send()
+
+    def _reply_again(self, item: Item, before: s.Known) -> None:
+        if before.hash != item.hash:
+            self._reply(item, wire.refused(Code.ID_HERGEBRUIKT, "id"), unlisted=True)
+        elif before.receipt is not None:
+            repeated = wire.decode(before.receipt)
+            self._post(repeated, before.receipt, frozenset([str(item.partner)]))
 
     def _taken_up(self, row: s.Pending) -> Item:
         if row.partner is None:
@@ -164,7 +206,12 @@ class Batch:
         todo = deque(items)
         while todo:
             try:
-                self._judge_one(todo[0])
+                if self._spans is None:
+                    self._judge_one(todo[0])
+                else:
+                    self._spans.begin(todo[0])
+                    self._judge_one(todo[0])
+                    self._spans.processed(todo[0])
                 todo.popleft()
             except Missing:
                 await self._storage.load(self._work, self._service.stores, self._missing(todo))
@@ -204,7 +251,7 @@ class Batch:
         if isinstance(item.content, Fact):
             self._judge_fact(item, item.content)
         elif isinstance(item.content, Broken):
-            self._put_aside(item, s.PARKED, cause=item.content.cause)
+            self._put_aside(item, s.PARKED, cause=item.content.cause, error=error_type(wire.Unusable()))
         elif isinstance(item.content, Turned):
             self._reply(item, wire.refused(item.content.code, item.content.veld), unlisted=item.key is None)
         else:
@@ -214,6 +261,7 @@ class Batch:
         stream = (fact.type.entity, fact.subject)
         behind = self._cursors[stream]
         if fact.sequence <= behind:
+            item.outcome = REPEATED
             self._done(item)
             return
         if fact.sequence > behind + 1:
@@ -231,6 +279,7 @@ class Batch:
         self._settle(fact.traceparent)
         self._results.recorded.append((fact, item.body))
         self._cursors[stream] = self._advanced[stream] = fact.sequence
+        item.outcome = ACCEPTED
         self._done(item)
 
     def _judge_submission(self, item: Item, submission: Submission[Any]) -> None:
@@ -266,7 +315,10 @@ class Batch:
         staged = self._work.settle()
         for fact, readers in staged.facts:
             self._post(fact, wire.encode(fact), readers)
-        self._results.effects += [(effect, traceparent) for effect in staged.effects]
+            if self._spans is not None:
+                self._spans.created(fact)
+        asking = traceparent if self._spans is None else self._spans.current
+        self._results.effects += [(effect, asking) for effect in staged.effects]
         self._results.keeps += staged.keeps
 
     # Outcomes
@@ -290,19 +342,15 @@ class Batch:
     def _fail(self, item: Item, error: BaseException) -> None:
         """A fault of ours: retry with backoff, park after a while. The sender is told once."""
         attempts = (item.pending.attempts if item.pending else 0) + 1
-        cause = f"{type(error).__module__}.{type(error).__qualname__}"
-        _log.error(
-            "handler failed",
-            exc_info=_without_values(error),
-            extra={"message_id": item.key[1] if item.key else None, "attempts": attempts},
-        )
+        cause = error_type(error)
+        _log.error("handler failed", exc_info=error, extra={**self._ids(item), "attempts": attempts})
         told = bool(item.pending and item.pending.receipts)
         if attempts >= MAX_ATTEMPTS:
-            self._put_aside(item, s.PARKED, cause=cause, attempts=attempts)
+            self._put_aside(item, s.PARKED, cause=cause, error=cause, attempts=attempts)
         else:
             delay = min(600.0, 0.5 * 2**attempts) * random.uniform(0.5, 1.5)
             due = self._now + timedelta(seconds=delay)
-            self._put_aside(item, s.RETRY, cause=cause, attempts=attempts, due=due)
+            self._put_aside(item, s.RETRY, cause=cause, error=cause, attempts=attempts, due=due)
         if item.partner is not None and not told:
             until = self._work.calendar.now() + timedelta(days=5)
             self._reply(item, wire.waiting(Waarop.HERSTEL, until), final=False)
@@ -313,12 +361,14 @@ class Batch:
         status: str,
         *,
         cause: str | None = None,
+        error: str | None = None,
         attempts: int = 0,
         due: datetime | None = None,
         wait_on: str | None = None,
         until: datetime | None = None,
     ) -> None:
         assert item.key is not None
+        item.outcome = Outcome(status, error=error)
         content = item.content
         row = item.pending or s.Pending(
             key=item.key,
@@ -364,16 +414,24 @@ class Batch:
             sequence=count,
             now=self._now,
             correlationid=correlationid,
-            traceparent=content.traceparent if isinstance(content, Submission) else None,
+            traceparent=content.traceparent,
             deterministic=b"\0".join([source.encode(), content.id.encode(), item.hash if unlisted else b""]),
         )
         body = wire.encode(receipt)
         self._post(receipt, body, frozenset([content.partner]), place=place)
+        if self._spans is not None:
+            self._spans.created(receipt)
         if not unlisted:
             assert item.key is not None
             self._results.receipts[item.key] = (count, body)
             if item.pending is not None:
                 item.pending.receipts = count
+        if isinstance(data, Aanvaard):
+            item.outcome = ACCEPTED
+        elif isinstance(data, Afgewezen):
+            item.outcome = Outcome("refused", code=data.code)
+            if _log.isEnabledFor(logging.DEBUG):
+                _log.debug("refused", extra={**self._ids(item), "code": data.code.value})
         if final:
             self._done(item)
 
@@ -430,8 +488,24 @@ class Batch:
         await self._storage.send(self._results.outgoing)
         self._results.outgoing = []
 
+    # Telling
 
-def _without_values(error: BaseException) -> BaseException:
-    """The error without its message, which may repeat a value: the type and the stack tell enough."""
-    bare = RuntimeError(f"{type(error).__module__}.{type(error).__qualname__}")
-    return bare.with_traceback(error.__traceback__)
+    @contextlib.contextmanager
+    def _traced(self, item: Item) -> Iterator[None]:
+        """Notes what becomes of one message."""
+        if self._spans is not None:
+            self._spans.begin(item)
+        yield
+        if self._spans is not None:
+            self._spans.processed(item)
+
+    def _ids(self, item: Item) -> dict[str, str]:
+        """What ties a line of the log to this message."""
+        content = item.content
+        traceparent = None if isinstance(content, Broken) else content.traceparent
+        return logs.about(
+            content.id,
+            traceparent if self._spans is None else self._spans.current,
+            content.correlationid if isinstance(content, Fact) else None,
+            in_span=self._spans is not None,
+        )

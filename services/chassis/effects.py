@@ -9,14 +9,19 @@ import contextlib
 import json
 import logging
 import random
-from typing import Any, Final
+from time import time_ns
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.chassis import logs
 from services.chassis.database import is_passing
 from services.chassis.messages import Effect
 from services.chassis.service import Performer
+
+if TYPE_CHECKING:
+    from services.chassis.tracing import Tracing
 
 _log = logging.getLogger(__name__)
 
@@ -32,8 +37,11 @@ class FinalFailure(Exception):
 class Effects:
     """Carries out the effects of one service, one at a time for each worker."""
 
-    def __init__(self, engine: AsyncEngine, performers: dict[str, Performer]) -> None:
+    def __init__(
+        self, engine: AsyncEngine, performers: dict[str, Performer], tracing: "Tracing | None" = None
+    ) -> None:
         self._engine = engine
+        self._tracing = tracing
         self._performers = performers
         self._wake = asyncio.Event()
         self._stopping = False
@@ -69,7 +77,7 @@ class Effects:
             row = (
                 await connection.execute(
                     text(
-                        "SELECT key, kind, payload::text AS payload, attempts FROM effects"
+                        "SELECT key, kind, payload::text AS payload, attempts, traceparent FROM effects"
                         " WHERE status = 'open' AND due <= now() ORDER BY due LIMIT 1 FOR UPDATE SKIP LOCKED"
                     )
                 )
@@ -81,16 +89,22 @@ class Effects:
 
     async def _carry_out(self, connection: AsyncConnection, row: Any) -> None:
         effect = Effect(kind=row.kind, key=row.key, payload=_payload(row.payload))
-        status, cause, delay = "done", None, 0.0
+        status, delay = "done", 0.0
+        failure: Exception | None = None
+        since = time_ns()
         try:
             await self._performers[row.kind](effect)
         except FinalFailure as error:
-            status, cause = "failed", type(error).__qualname__
+            status, failure = "failed", error
         except Exception as error:
-            cause = type(error).__qualname__
-            status = "failed" if row.attempts + 1 >= _MAX_ATTEMPTS else "open"
+            status, failure = "failed" if row.attempts + 1 >= _MAX_ATTEMPTS else "open", error
             delay = min(3600.0, 2.0**row.attempts) * random.uniform(0.5, 1.5)
-            _log.warning("effect failed", extra={"key": row.key, "kind": row.kind, "cause": cause})
+        cause = None if failure is None else type(failure).__qualname__
+        if failure is not None:
+            ids = logs.about(None, row.traceparent, in_span=False)
+            _log.warning("effect failed", extra={**ids, "key": row.key, "kind": row.kind, "cause": cause})
+        if self._tracing is not None:
+            self._tracing.delivered(row.kind, row.traceparent, row.attempts + 1, since, failure)
         await connection.execute(
             text(
                 "UPDATE effects SET status = :status, cause = :cause, attempts = attempts + 1,"

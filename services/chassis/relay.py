@@ -7,7 +7,8 @@ leads to a second publication under the same id: readers dedupe, and go by `sequ
 import asyncio
 import contextlib
 import logging
-from typing import Any, Final
+from time import time_ns
+from typing import TYPE_CHECKING, Any, Final
 
 import aio_pika
 from aio_pika.abc import AbstractExchange
@@ -18,6 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.chassis import names
 from services.chassis.database import is_passing
 from services.chassis.wire import CONTENT_TYPE
+
+if TYPE_CHECKING:
+    from services.chassis.tracing import Tracing
 
 _log = logging.getLogger(__name__)
 
@@ -33,10 +37,11 @@ _CONFIRM: Final = 30.0
 class Relay:
     """Publishes unsent outbox rows to the facts exchange, addressed to their readers by `BCC`."""
 
-    def __init__(self, service: str, engine: AsyncEngine, amqp_url: str) -> None:
+    def __init__(self, service: str, engine: AsyncEngine, amqp_url: str, tracing: "Tracing | None" = None) -> None:
         self._service = service
         self._engine = engine
         self._amqp_url = amqp_url
+        self._tracing = tracing
         self._wake = asyncio.Event()
         self._stopping = False
         self.active = False
@@ -72,30 +77,36 @@ class Relay:
 
     async def _hold(self) -> None:
         async with self._engine.connect() as session:
-            await session.execution_options(isolation_level="AUTOCOMMIT")
-            while not await session.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK}):
-                await self._sleep()
-                if self._stopping:
-                    return
-            driver: Any = (await session.get_raw_connection()).driver_connection
-            await driver.add_listener("outbox", self._on_notify)
-            connection = await aio_pika.connect(self._amqp_url, timeout=10)
             try:
-                channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-                exchange = await channel.get_exchange(names.FACTS, ensure=False)
-                self.active = True
-                while not self._stopping:
-                    self._wake.clear()
-                    if not await self._pass_on(session, exchange):
-                        await self._sleep()
-                    if channel.is_closed or driver.is_closed():
-                        raise ConnectionError("lost while idle")
+                await session.execution_options(isolation_level="AUTOCOMMIT")
+                if await self._locked(session):
+                    await self._relay(session)
             finally:
-                with contextlib.suppress(Exception):
-                    await driver.remove_listener("outbox", self._on_notify)
-                with contextlib.suppress(Exception):
-                    await session.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK})
-                await connection.close()
+                # Ends the database session itself: with it go the lock and the listening.
+                await session.invalidate()
+
+    async def _locked(self, session: AsyncConnection) -> bool:
+        """Waits for its turn; False when it is to stop before that."""
+        while not self._stopping:
+            self._wake.clear()
+            if await session.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK}):
+                return True
+            await self._sleep()
+        return False
+
+    async def _relay(self, session: AsyncConnection) -> None:
+        driver: Any = (await session.get_raw_connection()).driver_connection
+        await driver.add_listener("outbox", self._on_notify)
+        async with await aio_pika.connect(self._amqp_url, timeout=10) as connection:
+            channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+            exchange = await channel.get_exchange(names.FACTS, ensure=False)
+            self.active = True
+            while not self._stopping:
+                self._wake.clear()
+                if not await self._pass_on(session, exchange):
+                    await self._sleep()
+                if channel.is_closed or driver.is_closed():
+                    raise ConnectionError("lost while idle")
 
     def _on_notify(self, *_: object) -> None:
         self._wake.set()
@@ -117,13 +128,16 @@ class Relay:
         ).all()
         if not rows:
             return 0
+        since = time_ns()
         outcomes = await asyncio.gather(*(self._publish(exchange, row) for row in rows), return_exceptions=True)
+        failure = next((outcome for outcome in outcomes if outcome is not None), None)
+        if self._tracing is not None:
+            self._tracing.sent([row.body for row in rows], since, failure)
         confirmed = [row.position for row, outcome in zip(rows, outcomes, strict=True) if outcome is None]
         if confirmed:
             await self._mark(session, confirmed)
-        for outcome in outcomes:
-            if outcome is not None:
-                raise outcome
+        if failure is not None:
+            raise failure
         return len(rows)
 
     async def _publish(self, exchange: AbstractExchange, row: Any) -> None:

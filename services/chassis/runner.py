@@ -8,16 +8,16 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aio_pika.abc import AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError
 from faststream import AckPolicy
 from faststream.rabbit import Channel, RabbitBroker, RabbitQueue
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.fields import PartnerId
 from contracts.kwalificaties import Kwalificatietabel
@@ -31,6 +31,9 @@ from services.chassis.messages import Fact
 from services.chassis.service import Service
 from services.chassis.storage import ATTEMPTING, Pending, Storage
 from services.chassis.work import UnitOfWork
+
+if TYPE_CHECKING:
+    from services.chassis.tracing import Tracing
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +52,16 @@ class _Inlet:
 
     queue: str
     partner: PartnerId | None
-    waiting: deque[AbstractIncomingMessage]
+    waiting: "deque[_Delivery]"
+
+
+@dataclass(slots=True)
+class _Delivery:
+    """One message, and the channel it came over: an acknowledgement means something only there."""
+
+    inlet: _Inlet
+    message: AbstractIncomingMessage
+    channel: object
 
 
 class Runner:
@@ -68,6 +80,7 @@ class Runner:
         prefetch: int,
         batch: int,
         committed: Callable[[], None],
+        tracing: "Tracing | None" = None,
     ) -> None:
         self._service = service
         self._broker = broker
@@ -79,6 +92,7 @@ class Runner:
         self._prefetch = prefetch
         self._batch = batch
         self._committed = committed
+        self._tracing = tracing
         self._gate = Gate(service.owner, registry)
         self._inlets = [_Inlet(names.facts_queue(service.name), None, deque())]
         if names.takes_submissions(service.owner):
@@ -140,7 +154,9 @@ class Runner:
         context = self._broker.context
 
         async def take(body: bytes) -> None:
-            inlet.waiting.append(context.get_local("message").raw_message)
+            message = context.get_local("message").raw_message
+            with contextlib.suppress(RuntimeError):  # lost already: it will come again
+                inlet.waiting.append(_Delivery(inlet, message, message.channel))
             self._wake.set()
 
         return take
@@ -154,37 +170,36 @@ class Runner:
         taken, suspect = self._pick()
         if not taken:
             return due
-        messages = [(message, inlet) for inlet, message in taken]
         try:
             if suspect:
-                await self._alone(*messages[0])
+                await self._alone(taken[0])
             else:
-                await self._together(messages)
+                await self._together(taken)
         except BaseException:
-            for inlet, message in reversed(taken):
-                inlet.waiting.appendleft(message)
+            for delivery in reversed(taken):
+                delivery.inlet.waiting.appendleft(delivery)
             raise
         await self._acknowledge(taken)
         return True
 
-    def _pick(self) -> tuple[list[tuple[_Inlet, AbstractIncomingMessage]], bool]:
+    def _pick(self) -> tuple[list[_Delivery], bool]:
         """The next messages, from the queues in turn. A suspect comes alone."""
-        taken: list[tuple[_Inlet, AbstractIncomingMessage]] = []
+        taken: list[_Delivery] = []
         open_inlets = deque(inlet for inlet in self._inlets if inlet.waiting)
         while open_inlets and len(taken) < self._batch:
             inlet = open_inlets.popleft()
-            if _redelivered(inlet.waiting[0]) >= _SUSPECT:
+            if _redelivered(inlet.waiting[0].message) >= _SUSPECT:
                 if taken:
                     continue
-                return [(inlet, inlet.waiting.popleft())], True
-            taken.append((inlet, inlet.waiting.popleft()))
+                return [inlet.waiting.popleft()], True
+            taken.append(inlet.waiting.popleft())
             if inlet.waiting:
                 open_inlets.append(inlet)
         self._inlets.append(self._inlets.pop(0))
         return taken, False
 
-    async def _together(self, messages: list[tuple[AbstractIncomingMessage, _Inlet]]) -> None:
-        items = [self._read(message, inlet) for message, inlet in messages]
+    async def _together(self, taken: list[_Delivery]) -> None:
+        items = [self._read(delivery) for delivery in taken]
         try:
             await self._commit(items)
         except Exception as error:
@@ -206,14 +221,14 @@ class Runner:
                     raise
                 failure = error
                 item.pending = None
-        async with self._engine.begin() as connection:
-            await self._new_batch(connection).fail(item, failure)
+        async with self._transaction() as batch:
+            await batch.fail(item, failure)
         self._look_for_woken = True
         self._committed()
 
-    async def _alone(self, message: AbstractIncomingMessage, inlet: _Inlet) -> None:
+    async def _alone(self, delivery: _Delivery) -> None:
         """Tries a message that may have brought the process down, after writing down that it is tried."""
-        item = self._read(message, inlet)
+        item = self._read(delivery)
         content = item.content
         if item.key is None or isinstance(content, Turned | Broken):
             await self._singly(item)
@@ -232,8 +247,8 @@ class Runner:
             known = await storage.known([item.key])
             attempts = 0 if known else await storage.attempt(row)
         if attempts > _SUSPECT:
-            async with self._engine.begin() as connection:
-                await self._new_batch(connection).park(item, "the process ended twice while on this message")
+            async with self._transaction() as batch:
+                await batch.park(item, "the process ended twice while on this message")
             self._committed()
             return
         await self._singly(item)
@@ -242,8 +257,7 @@ class Runner:
                 await Storage(connection, self._service.name).forget_attempt(item.key)
 
     async def _commit(self, items: list[Item]) -> None:
-        async with self._engine.begin() as connection:
-            batch = self._new_batch(connection)
+        async with self._transaction() as batch:
             await batch.run(items, look_for_woken=self._look_for_woken)
         self._look_for_woken |= batch.set_aside
         self._committed()
@@ -276,9 +290,8 @@ class Runner:
         return True
 
     async def _resume(self, rows: list[Pending]) -> None:
-        async with self._engine.begin() as connection:
-            storage = Storage(connection, self._service.name)
-            await self._new_batch(connection).resume(await storage.claim([row.key for row in rows]))
+        async with self._transaction() as batch:
+            await batch.resume([row.key for row in rows])
 
     async def _resume_singly(self, row: Pending) -> None:
         try:
@@ -286,16 +299,22 @@ class Runner:
         except Exception as error:
             if is_passing(error):
                 raise
-            async with self._engine.begin() as connection:
-                await self._new_batch(connection).fail_again(row, error)
+            async with self._transaction() as batch:
+                await batch.fail_again(row, error)
 
-    def _new_batch(self, connection: AsyncConnection) -> Batch:
+    @contextlib.asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Batch]:
         work = UnitOfWork(
             self._service, self._registry, self._kwalificaties, self._calendar, public_url=self._public_url
         )
-        return Batch(self._service, self._gate, work, Storage(connection, self._service.name))
+        spans = self._tracing.batch() if self._tracing is not None else None
+        async with self._engine.begin() as connection:
+            batch = Batch(self._service, self._gate, work, Storage(connection, self._service.name), spans)
+            yield batch
+        batch.committed()
 
-    def _read(self, message: AbstractIncomingMessage, inlet: _Inlet) -> Item:
+    def _read(self, delivery: _Delivery) -> Item:
+        inlet, message = delivery.inlet, delivery.message
         arrival = Arrival(
             partner=inlet.partner or "",
             body=message.body,
@@ -315,9 +334,9 @@ class Runner:
             _log.error("not a fact, parked", extra={"message_id": content.id, "cause": content.cause})
         return Item(content=content, hash=arrival.digest, body=message.body)
 
-    async def _acknowledge(self, taken: list[tuple[_Inlet, AbstractIncomingMessage]]) -> None:
+    async def _acknowledge(self, taken: list[_Delivery]) -> None:
         """One acknowledgement a channel: everything up to the last of a queue is committed."""
-        last = {id(message.channel): message for _, message in taken}
+        last = {id(delivery.channel): delivery.message for delivery in taken}
         for message in last.values():
             try:
                 await message.ack(multiple=True)

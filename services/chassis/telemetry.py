@@ -40,6 +40,11 @@ def parts(traceparent: str | None) -> tuple[str, str, str] | None:
     return (found[1], found[2], _FLAGS[found[3]]) if found else None
 
 
+def error_type(error: BaseException) -> str:
+    """What kind of error it is. Its text is never told: that may repeat a value."""
+    return f"{type(error).__module__}.{type(error).__qualname__}"
+
+
 def trace_id(traceparent: str | None) -> str | None:
     """The trace id in a `traceparent`, 32 hexadecimal digits."""
     found = _TRACEPARENT.fullmatch(traceparent) if traceparent else None

@@ -1,5 +1,6 @@
 """What partners write down themselves: what they sent and what they received. Their own database."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,18 +58,20 @@ async def write_received(
     connection: AsyncConnection, partner: str, messages: Sequence[dict[str, Any]]
 ) -> set[str]:
     """Records messages by their id; the ids that were not there before. A copy only counts."""
-    new: set[str] = set()
-    for message in messages:
-        values = {"partner": partner, "id": message["id"], "message": message}
-        statement = insert(ontvangen).values(values)
-        result = await connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["partner", "id"], set_={"times": ontvangen.c.times + 1}
-            ).returning(ontvangen.c.times)
-        )
-        if result.scalar_one() == 1:
-            new.add(message["id"])
-    return new
+    copies = Counter(message["id"] for message in messages)
+    by_id = {message["id"]: message for message in messages}
+    statement = insert(ontvangen).values(
+        [
+            {"partner": partner, "id": message_id, "times": copies[message_id], "message": message}
+            for message_id, message in by_id.items()
+        ]
+    )
+    result = await connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["partner", "id"], set_={"times": ontvangen.c.times + statement.excluded.times}
+        ).returning(ontvangen.c.id, ontvangen.c.times)
+    )
+    return {message_id for message_id, times in result if times == copies[message_id]}
 
 
 async def write_to_send(

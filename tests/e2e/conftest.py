@@ -1,0 +1,66 @@
+"""The whole bus as `make run` starts it, once, in a folder and on servers of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from deploy.local.broker import AMQP_VARIABLE, MANAGEMENT_VARIABLE
+from deploy.local.bus import ROOT, LocalBus
+from deploy.local.pilot import play
+from deploy.local.postgres import DATABASE_VARIABLE
+from deploy.local.reckoning import Reckoning, reckon
+
+COUNT = 4
+"""Trajecten of the small pilot."""
+_SERVERS = (AMQP_VARIABLE, MANAGEMENT_VARIABLE, DATABASE_VARIABLE)
+
+Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBus]:
+    """Not on servers that the environment offers: a LocalBus has fixed names there."""
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in _SERVERS:
+            patch.delenv(variable, raising=False)
+        with LocalBus(tmp_path_factory.mktemp("bus"), lambda _: None) as running:
+            yield running
+
+
+@pytest.fixture(scope="session")
+async def played(bus: LocalBus) -> Reckoning:
+    """The books after a small pilot."""
+    await play(bus, COUNT, lambda closed, received: None)
+    return await reckon(bus)
+
+
+@pytest.fixture(scope="session")
+def praktijkbus(bus: LocalBus) -> Cli:
+    """Runs the command line on the running bus, as a process of its own."""
+
+    def run(
+        *arguments: str, stdin: str | None = None, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        known = {name: value for name, value in os.environ.items() if name not in _SERVERS}
+        return subprocess.run(
+            [sys.executable, "-m", "cli.main", *arguments],
+            cwd=ROOT,
+            env={**known, "PRAKTIJKBUS_STATE": str(bus.state), **(env or {})},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> dict[str, str]:
+    """An environment in which no bus was started."""
+    return {"PRAKTIJKBUS_STATE": str(tmp_path / "nowhere")}
