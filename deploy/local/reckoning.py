@@ -63,8 +63,6 @@ class _Fact:
     sequence: int
     correlationid: str
     data: dict[str, Any]
-    readers: frozenset[str]
-    """To whom the owner addressed it."""
     service: str
 
     @property
@@ -105,7 +103,7 @@ class _Books:
         self.mailed: list[str] = []
         for service in SERVICES:
             for row in await rows(
-                service.name, "SELECT body, readers, sent, message_id FROM outbox ORDER BY position"
+                service.name, "SELECT body, routing_key, sent, message_id FROM outbox ORDER BY position"
             ):
                 self._take(service.name, row)
             self.inboxes[service.name] = {
@@ -135,6 +133,8 @@ class _Books:
     def _take(self, service: str, row: Any) -> None:
         if row.sent is None:
             self.unsettled.append(f"{service}: {row.message_id} was not relayed")
+        if row.routing_key.startswith("aan."):  # an earlier fact, for who became party later
+            return
         message = json.loads(bytes(row.body))
         event_type = CATALOGUE[message["type"]]
         if event_type.owner is not None:
@@ -146,7 +146,6 @@ class _Books:
                     sequence=int(message["sequence"]),
                     correlationid=message["correlationid"],
                     data=message["data"],
-                    readers=frozenset(row.readers),
                     service=service,
                 )
             )
@@ -331,6 +330,7 @@ def _entitled(facts: Iterable[_Fact], registry: Registry) -> dict[str, frozenset
     employers: dict[str, str] = {}
     active: dict[str, str] = {}
     schools: dict[str, str] = {}
+    shared: dict[str, list[_Fact]] = defaultdict(list)  # what a party that joins later receives too
     entitled: dict[str, frozenset[str]] = {}
     regional = set(registry.in_role(*ALWAYS_READS))
     for fact in _by_cause(facts):
@@ -341,6 +341,9 @@ def _entitled(facts: Iterable[_Fact], registry: Registry) -> dict[str, frozenset
             parties[fact.subject][Rol.COORDINATIE].add(way_in)  # reads the traject stream whatever its role
         elif fact.name == "traject.betrokkene-toegewezen":
             of_traject[Rol(data["rol"])] = {data["partner"]}
+            for earlier in shared[fact.subject]:
+                if Rol(data["rol"]) in earlier.type.readers:
+                    entitled[earlier.id] |= {data["partner"]}
         elif fact.name == "traject.intake-afgerond" and data.get("verwezen_naar"):
             rol = Rol(data["verwezen_naar"])
             of_traject[rol] = set(registry.in_role(rol))
@@ -366,6 +369,8 @@ def _entitled(facts: Iterable[_Fact], registry: Registry) -> dict[str, frozenset
         if fact.name == "match.vervallen" and nummer and active.get(nummer) == fact.subject:
             del active[nummer]
         entitled[fact.id] = frozenset(readers - {""})
+        if nummer and fact.type.entity in ("traject", "match", "verklaring"):
+            shared[nummer].append(fact)
     return entitled
 
 

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from contracts.catalogue import CATALOGUE, service_source
 from contracts.model import Data
 from contracts.ontvangst import Aanvaard, Afgewezen, Code, Waarop, Wacht
 from services.chassis import logs, wire
 from services.chassis import storage as s
+from services.chassis.betrokkenen import Joined
 from services.chassis.gate import Gate, Turned, decide
 from services.chassis.messages import AlreadyKnown, Effect, Fact, Keep, Refused, Submission, TooEarly
 from services.chassis.service import Service
@@ -88,6 +90,7 @@ class _Results:
     recorded: list[tuple[Fact[Data], bytes]] = field(default_factory=list)
     effects: list[tuple[Effect, str | None]] = field(default_factory=list)
     keeps: list[Keep] = field(default_factory=list)
+    joined: list[Joined] = field(default_factory=list)
 
 
 class Batch:
@@ -277,6 +280,8 @@ class Batch:
             self._fail(item, error)
             return
         self._settle(fact.traceparent)
+        if fact.source != service_source(self._service.name):
+            self._note_joined(fact)
         self._results.recorded.append((fact, item.body))
         self._cursors[stream] = self._advanced[stream] = fact.sequence
         item.outcome = ACCEPTED
@@ -315,11 +320,16 @@ class Batch:
         staged = self._work.settle()
         for fact, readers in staged.facts:
             self._post(fact, wire.encode(fact), readers)
+            self._note_joined(fact)
             if self._spans is not None:
                 self._spans.created(fact)
         asking = traceparent if self._spans is None else self._spans.current
         self._results.effects += [(effect, asking) for effect in staged.effects]
         self._results.keeps += staged.keeps
+
+    def _note_joined(self, fact: Fact[Any]) -> None:
+        if self._service.shared and (joined := Joined.by(fact)) is not None:
+            self._results.joined.append(joined)
 
     # Outcomes
 
@@ -442,6 +452,7 @@ class Batch:
             routing_key=fact.type.routing_key,
             readers=tuple(sorted(readers)),
             body=body,
+            correlationid=fact.correlationid,
         )
         self._results.outgoing.insert(len(self._results.outgoing) if place is None else place, outgoing)
 
@@ -483,6 +494,13 @@ class Batch:
             )
         if results.outgoing:
             await self._storage.send(results.outgoing)
+        for joined in results.joined:
+            types = [
+                item.name
+                for item in CATALOGUE.values()
+                if item.entity in self._service.shared and joined.rol in item.readers
+            ]
+            await self._storage.share(joined.correlationid, joined.partner, types)
 
     async def _send(self) -> None:
         await self._storage.send(self._results.outgoing)

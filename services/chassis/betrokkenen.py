@@ -16,6 +16,22 @@ _REFERRED_TO = {
 
 
 @dataclass(frozen=True, slots=True)
+class Joined:
+    """A partner became party to a case: it receives what was shared in it before."""
+
+    correlationid: str
+    rol: Rol
+    partner: PartnerId
+
+    @classmethod
+    def by(cls, fact: Fact[Any]) -> Self | None:
+        """Who joins by this fact, if anybody."""
+        if isinstance(fact.data, traject.BetrokkeneToegewezen):
+            return cls(fact.correlationid, fact.data.rol, fact.data.partner)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class Betrokkenen:
     """The parties of one traject. A party that is replaced stops being one and keeps what it had."""
 

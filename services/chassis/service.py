@@ -70,6 +70,8 @@ class Service:
     performers: dict[str, Performer] = field(default_factory=dict)
     recorder: Recorder | None = None
     """Keeps every fact the service hears, in the same transaction (intake's journal)."""
+    shared: frozenset[str] = frozenset()
+    """The own streams that belong to the dossier: a partner that becomes party later receives them whole."""
     keeper: Keeper | None = None
     """Stores what handlers `Keep`, in the same transaction (intake's person data)."""
 

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.chassis import names
 from services.chassis.messages import Effect
 from services.chassis.service import Store
 from services.chassis.work import Ref, Row, UnitOfWork
@@ -71,6 +72,7 @@ class Outgoing:
     routing_key: str
     readers: tuple[str, ...]
     body: bytes
+    correlationid: str
 
 
 _PENDING_COLUMNS = (
@@ -239,11 +241,11 @@ class Storage:
         """Puts messages in the outbox, in order, and wakes whoever relays them."""
         await self.connection.execute(
             text(
-                "INSERT INTO outbox (message_id, type, routing_key, readers, body)"
-                " SELECT message_id, type, routing_key, string_to_array(readers, ' '), body FROM unnest("
-                " CAST(:ids AS text[]), CAST(:types AS text[]), CAST(:keys AS text[]), CAST(:readers AS text[]),"
-                " CAST(:bodies AS bytea[])) WITH ORDINALITY"
-                " AS v(message_id, type, routing_key, readers, body, place) ORDER BY place"
+                "INSERT INTO outbox (message_id, type, routing_key, readers, body, correlationid)"
+                " SELECT message_id, type, routing_key, string_to_array(readers, ' '), body, correlationid"
+                " FROM unnest(CAST(:ids AS text[]), CAST(:types AS text[]), CAST(:keys AS text[]),"
+                " CAST(:readers AS text[]), CAST(:bodies AS bytea[]), CAST(:cases AS text[])) WITH ORDINALITY"
+                " AS v(message_id, type, routing_key, readers, body, correlationid, place) ORDER BY place"
             ),
             {
                 "ids": [message.message_id for message in messages],
@@ -251,9 +253,32 @@ class Storage:
                 "keys": [message.routing_key for message in messages],
                 "readers": [" ".join(message.readers) for message in messages],
                 "bodies": [message.body for message in messages],
+                "cases": [message.correlationid for message in messages],
             },
         )
         await self.connection.execute(text("SELECT pg_notify('outbox', '')"))
+
+    async def share(self, correlationid: str, partner: str, types: Sequence[str]) -> None:
+        """Sends a partner the facts of a case that were published before it was party to it.
+
+        The same messages under the same ids, to its queue alone.
+        """
+        await self.connection.execute(
+            text(
+                "INSERT INTO outbox (message_id, type, routing_key, readers, body, correlationid)"
+                " SELECT o.message_id, o.type, :queue, '{}', o.body, o.correlationid FROM outbox o"
+                " WHERE o.correlationid = :correlationid AND o.type = ANY(CAST(:types AS text[]))"
+                " AND o.routing_key NOT LIKE 'aan.%' AND NOT :partner = ANY(o.readers)"
+                " AND NOT EXISTS (SELECT 1 FROM outbox s WHERE s.correlationid = :correlationid"
+                " AND s.message_id = o.message_id AND s.routing_key = :queue) ORDER BY o.position"
+            ),
+            {
+                "correlationid": correlationid,
+                "partner": partner,
+                "queue": names.partner_queue(partner),
+                "types": list(types),
+            },
+        )
 
     async def request(self, effects: Sequence[Effect], traceparents: Sequence[str | None]) -> None:
         """Records effects to be carried out; one that is there already stays as it is."""

@@ -79,6 +79,7 @@ outbox = Table(
     Column("routing_key", Text, nullable=False),
     Column("readers", ARRAY(Text), nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Column("correlationid", Text, nullable=False, index=True),
     Column("sent", DateTime(timezone=True)),
     PrimaryKeyConstraint("position", "created"),
     Index("outbox_unsent", "position", postgresql_where=text("sent IS NULL")),

@@ -8,7 +8,8 @@ That is why handlers are pure. Effects of a handler are staged, and kept only wh
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from uuid import UUID, uuid5
 
 from contracts import fields
 from contracts.catalogue import ALWAYS_READS, CATALOGUE, service_source
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from services.chassis.service import Aggregate, Service, Store
 
 T = TypeVar("T")
+_OTHER_CASE: Final = UUID("0f6a5c1e-7d0c-4d44-b0a1-0a4c3d1f6a55")
 
 
 class Work(Protocol):
@@ -261,7 +263,8 @@ class UnitOfWork:
             time=cause.time if claimed else self.calendar.now(),
             recorded=now,
             correlationid=emit.dossier.correlationid,
-            causationid=cause.id,
+            # Another case must not learn a partner's own message id, which may name a traject.
+            causationid=cause.id if same_case else str(uuid5(_OTHER_CASE, f"{cause.source}/{cause.id}")),
             actor=cause.partner if isinstance(cause, Submission) and claimed else self._service.name,
             data=emit.data,
             dataref=emit.dataref,

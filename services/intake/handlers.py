@@ -27,7 +27,12 @@ from services.intake import journal, persoon, tables
 from services.intake.traject import TOE_TE_WIJZEN, Status, Traject
 from services.intake.verklaring import Verklaring
 
-service = Service(Owner.INTAKE, recorder=journal.record, keeper=persoon.keep)
+service = Service(
+    Owner.INTAKE,
+    recorder=journal.record,
+    keeper=persoon.keep,
+    shared=frozenset({"traject", "verklaring"}),
+)
 
 service.aggregate(
     Traject,

@@ -24,7 +24,7 @@ from services.matching.erkenning import BESLISTERMIJN, Erkenning
 from services.matching.match import Match, Status, plaats
 from services.matching.trajectbeeld import Trajectbeeld
 
-service = Service(Owner.MATCHING)
+service = Service(Owner.MATCHING, shared=frozenset({"match"}))
 service.aggregate(
     Trajectbeeld,
     tables.trajectbeeld,

@@ -168,3 +168,21 @@ async def test_partner_cannot_claim_another_user_id(full_stand: Stand) -> None:
         forged = aio_pika.Message(b"{}", user_id="roc-maas")
         with pytest.raises(Exception, match="user_id"):
             await own.publish(forged, "match.bevestigd", timeout=10)
+
+
+async def test_school_that_joins_later_receives_the_dossier_so_far(full_stand: Stand) -> None:
+    await full_stand.run(SERVICES[0])
+    loket, peel = await full_stand.reader("leerwerkloket"), await full_stand.reader("roc-peel")
+    coach = await full_stand.reader("coach-kompas")
+    receipt = await loket.final_receipt(await loket.submit(traject.Aangemeld, registration()))
+    nummer = receipt["subject"]
+    fit = traject.IntakeAfgerond(uitkomst=traject.Uitkomst.GESCHIKT)
+    await coach.final_receipt(await coach.submit(traject.IntakeAfgerond, fit, subject=nummer))
+    assert not peel.received
+    await assign(loket, nummer, "roc-peel")
+
+    async def sequences() -> list[int]:
+        return sorted(int(fact["sequence"]) for fact in peel.facts())
+
+    await eventually(sequences, lambda found: found == [1, 2, 3, 4, 5])
+    assert await full_stand.rows(SERVICES[0], "SELECT 1 FROM pending") == []

@@ -68,6 +68,7 @@ def upgrade() -> None:
         sa.Column("routing_key", sa.Text, nullable=False),
         sa.Column("readers", ARRAY(sa.Text), nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
+        sa.Column("correlationid", sa.Text, nullable=False, index=True),
         sa.Column("sent", sa.DateTime(timezone=True)),
         sa.PrimaryKeyConstraint("position", "created"),
         postgresql_partition_by="RANGE (created)",
