@@ -57,6 +57,7 @@ def _local_bus(state: Path) -> "Iterator[LocalBus]":
         from deploy.local.processes import FolderInUse, ProcessFailed
     except ModuleNotFoundError as problem:
         raise Trouble(f"{problem.name} is missing. Install praktijkbus[local], or use `make run`.") from None
+    place.registry(place.PARTNERS)  # its mistakes are told better before anything is started
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         with LocalBus(state, _say) as bus:
