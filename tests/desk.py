@@ -7,13 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from services.chassis.calendar import FixedCalendar
-
 from contracts.catalogue import CATALOGUE, service_source
 from contracts.fields import PartnerId, Rol
 from contracts.kwalificaties import Kwalificatietabel
 from contracts.model import Data, Leeg
 from contracts.partners import Registry
+from services.chassis.calendar import FixedCalendar
 from services.chassis.gate import decide
 from services.chassis.messages import Effect, Fact, Keep, Submission
 from services.chassis.service import Service

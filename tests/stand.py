@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import aio_pika
 import httpx
+from aio_pika.abc import AbstractIncomingMessage
 from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -169,15 +171,43 @@ class Stand:
         )
 
     async def run(self, service: Service) -> App:
-        app = App(service, self.settings(service))
-        self._running[service.name] = (app, asyncio.create_task(app.run()))
+        """Runs a service in this process until `stop` or the end of the test."""
+        await self.start(service)
+        app, _ = self._running[service.name]
         await eventually(lambda: _consuming(app))
         return app
+
+    async def start(self, service: Service) -> asyncio.Task[None]:
+        """Starts a service that may end by itself; its task."""
+        app = App(service, self.settings(service))
+        task = asyncio.create_task(app.run())
+        self._running[service.name] = (app, task)
+        return task
+
+    async def deliver_and_drop(self, queue: str, count: int) -> None:
+        """Takes messages from a queue and loses the connection, as a crash would."""
+        service = queue.partition(".")[0]
+        connection = await aio_pika.connect(self.amqp_url(service))
+        channel = await connection.channel()
+        await channel.set_qos(prefetch_count=count)
+        taken: list[AbstractIncomingMessage] = []
+
+        async def keep(message: AbstractIncomingMessage) -> None:
+            taken.append(message)
+
+        await (await channel.get_queue(queue, ensure=False)).consume(keep)
+
+        async def all_taken() -> bool:
+            return len(taken) == count
+
+        await eventually(all_taken)
+        await connection.close()
 
     async def stop(self, service: Service) -> None:
         app, task = self._running.pop(service.name)
         app.stop()
-        await task
+        if not task.done():
+            await task
 
     async def reader(self, partner: PartnerId) -> Reader:
         client = await self._exits.enter_async_context(PartnerClient(self.amqp_url(partner), partner))

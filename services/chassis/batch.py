@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS: Final = 8
+_MENDED_WITHIN: Final = timedelta(days=5)
+"""What a sender is told of when a fault of ours will be mended."""
 _ROUNDS: Final = 100
 """How often what was woken may wake more, in one transaction; the rest follows in the next."""
 
@@ -153,6 +155,7 @@ class Batch:
         with self._traced(item):
             _log.error("parked", extra=self._ids(item))
             self._put_aside(item, s.PARKED, cause=cause, error="crash")
+            self._tell_of_fault(item)
         await self._write()
 
     def committed(self) -> None:
@@ -354,15 +357,18 @@ class Batch:
         attempts = (item.pending.attempts if item.pending else 0) + 1
         cause = error_type(error)
         _log.error("handler failed", exc_info=error, extra={**self._ids(item), "attempts": attempts})
-        told = bool(item.pending and item.pending.receipts)
         if attempts >= MAX_ATTEMPTS:
             self._put_aside(item, s.PARKED, cause=cause, error=cause, attempts=attempts)
         else:
             delay = min(600.0, 0.5 * 2**attempts) * random.uniform(0.5, 1.5)
             due = self._now + timedelta(seconds=delay)
             self._put_aside(item, s.RETRY, cause=cause, error=cause, attempts=attempts, due=due)
-        if item.partner is not None and not told:
-            until = self._work.calendar.now() + timedelta(days=5)
+        self._tell_of_fault(item)
+
+    def _tell_of_fault(self, item: Item) -> None:
+        """The sender hears once that a fault of ours holds its message up."""
+        if item.partner is not None and not (item.pending and item.pending.receipts):
+            until = self._work.calendar.now() + _MENDED_WITHIN
             self._reply(item, wire.waiting(Waarop.HERSTEL, until), final=False)
 
     def _put_aside(

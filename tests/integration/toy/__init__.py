@@ -30,6 +30,14 @@ pots = aggregate_table(metadata, "pot")
 known = aggregate_table(metadata, "bekend")
 
 
+ENDS_PROCESS = 999
+"""An amount on which the process ends while `faults.broken`."""
+
+
+class Crash(BaseException):
+    """Ends the service as a crash would: nothing catches it."""
+
+
 class Faults:
     broken = False
 
@@ -75,6 +83,8 @@ def vastgesteld(event: Submission[budget.Vastgesteld], work: Work) -> Follows:
     amount = event.data.bedrag_cent
     if amount == BREAKS and faults.broken:
         raise RuntimeError("planted")
+    if amount == ENDS_PROCESS and faults.broken:
+        raise Crash
     if amount == NEEDS_TRAJECT and work.get(Bekend, PV) is None:
         raise TooEarly(Waarop.TRAJECT_BEKEND, On(Bekend, PV))
     if amount > TOO_MUCH:

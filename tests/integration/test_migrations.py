@@ -1,0 +1,41 @@
+"""The migrations make exactly the tables that the code declares."""
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, MetaData
+
+from deploy.local.bus import SERVICES
+from services.chassis import tables as chassis
+from services.chassis.service import Service
+from tests.stand import Stand
+
+
+def _declared(service: Service) -> MetaData:
+    whole = MetaData()
+    for metadata in (chassis.metadata, import_module(f"services.{service.name}.tables").metadata):
+        for table in metadata.tables.values():
+            table.to_metadata(whole)
+    return whole
+
+
+_NOT_DECLARED = ("alembic_version", "outbox_", "journal_default", "journal_2")
+"""Alembic's own tables, and the monthly partitions that are made as time goes on."""
+
+
+def _is_declared(_: Any, name: str | None, kind: str, reflected: bool, counterpart: Any) -> bool:
+    return not (kind == "table" and reflected and counterpart is None and str(name).startswith(_NOT_DECLARED))
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+async def test_migrations_make_what_is_declared(full_stand: Stand, service: Service) -> None:
+    def differences(connection: Connection) -> list[Any]:
+        context = MigrationContext.configure(connection, opts={"include_object": _is_declared})
+        return list(compare_metadata(context, _declared(service)))
+
+    async with full_stand.engines[service.name].connect() as connection:
+        found = await connection.run_sync(differences)
+    assert found == []
