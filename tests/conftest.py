@@ -1,5 +1,6 @@
 """The real broker and the real PostgreSQL, once for the whole run: as `make run` would find them."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from deploy.local.postgres import DatabaseServer
 settings.register_profile("here", deadline=None)  # the machine is shared with a broker and a database
 settings.load_profile("here")
 
-STATE = Path(__file__).parent.parent / ".run" / "tests"
+STATE = Path(__file__).parent.parent / ".run" / "tests" / os.environ.get("PYTEST_XDIST_WORKER", "alone")
 
 
 def _quiet(_: str) -> None:

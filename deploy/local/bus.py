@@ -32,7 +32,6 @@ SERVICES: Final[tuple[Service, ...]] = (intake, matching, billing, notify)
 PARTNERS: Final = ROOT / "deploy" / "partners.toml"
 KWALIFICATIES: Final = ROOT / "deploy" / "kwalificaties.toml"
 VHOST: Final = "praktijkbus"
-_FIRST_PORT: Final = 8701
 _READY: Final = 60.0
 
 Say = Callable[[str], None]
@@ -122,7 +121,7 @@ class LocalBus:
         for name in databases:
             self.database.ensure_database(_database(name))
         asyncio.run(self._provision_and_migrate())
-        self._smtp_port, self._mail_port = free_port(8725), free_port(8780)
+        self._smtp_port, self._mail_port = free_port(), free_port()
         return Address(
             amqp={account: self.amqp_url(account) for account in self.passwords},
             databases=databases,
@@ -184,8 +183,8 @@ class LocalBus:
             {"PYTHONPATH": str(ROOT)},
             f"http://127.0.0.1:{self._mail_port}/ready",
         )
-        for number, service in enumerate(SERVICES):
-            self.start_service(service, free_port(_FIRST_PORT + number))
+        for service in SERVICES:
+            self.start_service(service, free_port())
         self.supervisor.wait_ready(["mailcatcher", *(service.name for service in SERVICES)], _READY)
 
     def start_service(self, service: Service, port: int, program: Sequence[str] | None = None) -> None:

@@ -320,7 +320,8 @@ def _wrong_amounts(books: _Books) -> Iterable[str]:
 
 def _unfinished(books: _Books) -> Iterable[str]:
     for row in books.trajecten:
-        if row.body["status"] not in _ENDED:
+        of_pilot = "/pilot-" in (row.body["referentie"] or "")
+        if of_pilot and row.body["status"] not in _ENDED:
             yield f"{row.subject} ended as {row.body['status']}"
 
 
