@@ -1,14 +1,15 @@
 """Stream `match` (owner matching, subject M-…): one traject at one employer for one crebo."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from contracts.fields import (
     Categorie,
     Crebo,
     Datum,
     Kvk,
+    LeerbedrijfId,
     Matchnummer,
     Trajectnummer,
     Vestigingsnummer,
@@ -38,9 +39,17 @@ class Afgewezen(Data):
 
 
 class Erkend(_Werkplek):
-    """The establishment is recognised for the crebo: preparation can begin."""
+    """The establishment is recognised for the crebo: preparation can begin, and the start within these dates."""
 
+    leerbedrijf_id: LeerbedrijfId
+    erkenning_geldig_vanaf: Datum
     erkenning_geldig_tot: Annotated[Datum, Field(examples=["2030-11-01"])]
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        if self.erkenning_geldig_tot < self.erkenning_geldig_vanaf:
+            raise ValueError("erkenning_geldig_tot ligt voor erkenning_geldig_vanaf")
+        return self
 
 
 class VervallenInzending(Data):

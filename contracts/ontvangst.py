@@ -106,7 +106,8 @@ UITLEG: dict[Code, str] = {
     Code.WERKPROCES_NIET_IN_PLAN: "Dit werkproces staat niet in het begeleidingsdocument van dit traject.",
     Code.WERKPROCES_NIET_BEHEERST: "Een werkproces is niet als beheerst beoordeeld. "
     "Beoordeel het eerst, of laat het van de verklaring weg.",
-    Code.LEERBEDRIJF_WIJKT_AF: "Het leerbedrijf-id hoort niet bij de erkende werkplek van dit traject.",
+    Code.LEERBEDRIJF_WIJKT_AF: "Het leerbedrijf-id hoort niet bij een werkplek waar dit traject is gestart. "
+    "Gebruik het leerbedrijf-id uit match.erkend.",
     Code.POK_ONBEKEND: "Deze praktijkovereenkomst is bij dit traject niet bekend. Stel haar eerst op.",
     Code.POK_AL_ONDERTEKEND: "Deze partij heeft de praktijkovereenkomst al ondertekend.",
     Code.DATUM_BUITEN_POK: "De datum valt buiten de looptijd van de praktijkovereenkomst.",

@@ -177,7 +177,9 @@ class Beoordeling(StrEnum):
 
 
 class WerkprocesBeoordeeld(Data):
-    """Verdict on one werkproces, at one leerbedrijf. Keeps its date and leerbedrijf for good."""
+    """Verdict on one werkproces, at one leerbedrijf: that of `match.erkend` of a workplace where the traject
+    started, this one or one before a replacement. Keeps its date and leerbedrijf for good.
+    """
 
     werkproces: Werkproces
     beoordeling: Beoordeling

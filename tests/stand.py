@@ -117,8 +117,9 @@ class Stand:
         self.database = database
         self.services = services
         self.name = f"t{secrets.token_hex(4)}"
+        # Accounts belong to the whole broker: stands beside one another must agree on their passwords.
         self.passwords = {
-            account: secrets.token_hex(8)
+            account: f"toets-{account}"
             for account in [*(p.id for p in REGISTRY.partners), *(s.name for s in services)]
         }
         self.engines: dict[str, AsyncEngine] = {}

@@ -80,12 +80,24 @@ def _kan_nog_worden(status: Status, doel: tuple[Status, ...]) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Erkenning:
+    """SBB's recognition of the workplace. May begin later than the day on which the match is ERKEND."""
+
+    leerbedrijf_id: LeerbedrijfId
+    geldig_vanaf: date
+    geldig_tot: date
+
+    def geldig_op(self, dag: date) -> bool:
+        return self.geldig_vanaf <= dag <= self.geldig_tot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Werkplek:
-    """The confirmed match. Recognised once it has an `erkenning_geldig_tot`."""
+    """The confirmed match. Recognised once its `erkenning` is known."""
 
     match: Matchnummer
     crebo: Crebo
-    erkenning_geldig_tot: date | None = None
+    erkenning: Erkenning | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +164,8 @@ class Traject:
     vervallen_poks: frozenset[PokId] = frozenset()
     gestart_op: date | None = None
     """Of the first start: a replacement does not begin anew."""
+    leerbedrijven: frozenset[LeerbedrijfId] = frozenset()
+    """Where it started: at the current workplace and at those before a replacement."""
     onderbroken_op: date | None = None
     hervat_op: date | None = None
     oordelen: tuple[Oordeel, ...] = ()
@@ -166,6 +180,11 @@ class Traject:
     def opleider(self) -> PartnerId | None:
         """The traject's own school."""
         return next((partner for rol, partner in self.betrokkenen.toegewezen if rol is Rol.OPLEIDER), None)
+
+    @property
+    def erkenning(self) -> Erkenning | None:
+        """That of the current workplace."""
+        return self.werkplek.erkenning if self.werkplek else None
 
     def beheerst_op(self) -> dict[Werkproces, date]:
         """The werkprocessen of the plan that are mastered, with the date of that verdict."""
@@ -263,8 +282,8 @@ class Traject:
         """
         _niet_in_de_toekomst(data.datum, vandaag)
         self.vereist(Status.VOORBEREID)
-        werkplek, plan, pok = self.werkplek, self.plan, self.pok
-        if werkplek is None or werkplek.erkenning_geldig_tot is None or plan is None or pok is None:
+        werkplek, erkenning, plan, pok = self.werkplek, self.erkenning, self.plan, self.pok
+        if werkplek is None or erkenning is None or plan is None or pok is None:
             raise self.te_vroeg()  # not in VOORBEREID, which has them all
         if plan.crebo != werkplek.crebo:
             raise Refused(Code.CREBO_WIJKT_AF)
@@ -273,7 +292,7 @@ class Traject:
             raise Refused(Code.DATUM_BUITEN_POK, "data.datum")
         if data.datum < max(pok.handtekeningen.values()):
             raise Refused(Code.DATUM_ONJUIST, "data.datum")
-        if data.datum > werkplek.erkenning_geldig_tot:
+        if not erkenning.geldig_op(data.datum):
             raise Refused(Code.ERKENNING_NIET_GELDIG, "data.datum")
         return data
 
@@ -304,9 +323,14 @@ class Traject:
         return data
 
     def werkproces_beoordeeld(self, data: feit.WerkprocesBeoordeeld, vandaag: date) -> feit.WerkprocesBeoordeeld:
+        """At a leerbedrijf where the traject started. Also at one before a replacement, whatever the date:
+        the school may still have to report what was assessed there.
+        """
         self.vereist(Status.GESTART)
         if self.plan is None or data.werkproces not in self.plan.werkprocessen:
             raise Refused(Code.WERKPROCES_NIET_IN_PLAN, "data.werkproces")
+        if data.leerbedrijf_id not in self.leerbedrijven:
+            raise Refused(Code.LEERBEDRIJF_WIJKT_AF, "data.leerbedrijf_id")
         self._sinds_de_start(data.datum, vandaag)
         return data
 
@@ -408,7 +432,7 @@ class Traject:
             case feit.PokOntbonden() if self._pok_id == data.pok_id:
                 return self._zonder_pok()
             case feit.Gestart():
-                return replace(self, status=Status.GESTART, gestart_op=self.gestart_op or data.datum)
+                return self._begonnen(data.datum)
             case feit.Onderbroken():
                 return replace(self, status=Status.ONDERBROKEN, onderbroken_op=data.datum)
             case feit.Hervat():
@@ -428,8 +452,12 @@ class Traject:
             case match.Bevestigd():
                 return self._herplaatst()._met_werkplek(Werkplek(match=subject, crebo=data.crebo))
             case match.Erkend() if self.werkplek and self.werkplek.match == subject:
-                erkend = replace(self.werkplek, erkenning_geldig_tot=data.erkenning_geldig_tot)
-                return replace(self, werkplek=erkend)
+                erkenning = Erkenning(
+                    leerbedrijf_id=data.leerbedrijf_id,
+                    geldig_vanaf=data.erkenning_geldig_vanaf,
+                    geldig_tot=data.erkenning_geldig_tot,
+                )
+                return replace(self, werkplek=replace(self.werkplek, erkenning=erkenning))
             case match.Vervallen() if self.werkplek and self.werkplek.match == subject:
                 return self._zonder_werkplek()
             case match.HerplaatsingGestart():
@@ -448,7 +476,7 @@ class Traject:
         """How far the preparation is: a matter of what is in, whatever the order in which it came."""
         if self.werkplek is None:
             return Status.GESCHIKT
-        if self.werkplek.erkenning_geldig_tot is None:
+        if self.erkenning is None:
             return Status.GEMATCHT
         voorbereid = (
             self.plan is not None
@@ -459,6 +487,16 @@ class Traject:
             and self.pok.volledig_ondertekend
         )
         return Status.VOORBEREID if voorbereid else Status.ERKEND
+
+    def _begonnen(self, datum: date) -> Self:
+        """From now on there are verdicts of the leerbedrijf of this workplace."""
+        hier = {self.erkenning.leerbedrijf_id} if self.erkenning else set()
+        return replace(
+            self,
+            status=Status.GESTART,
+            gestart_op=self.gestart_op or datum,
+            leerbedrijven=self.leerbedrijven | hier,
+        )
 
     @property
     def _pok_id(self) -> PokId | None:

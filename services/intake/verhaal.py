@@ -194,8 +194,8 @@ ZINNEN: Final[Mapping[type[Data], Callable[[Any, str], str]]] = {
     match.Bevestigd: lambda data, nummer: f"De werkgever doet mee ({nummer}): {_werkplek(data)}.",
     match.Afgewezen: lambda data, nummer: f"De werkgever doet niet mee ({nummer}).",
     match.Erkend: lambda data, nummer: (
-        f"De werkplek is erkend ({nummer}): {_werkplek(data)}, "
-        f"geldig tot en met {_dag(data.erkenning_geldig_tot)}."
+        f"De werkplek is erkend ({nummer}): {_werkplek(data)}, als leerbedrijf {data.leerbedrijf_id}, "
+        f"geldig van {_dag(data.erkenning_geldig_vanaf)} tot en met {_dag(data.erkenning_geldig_tot)}."
     ),
     match.Vervallen: lambda data, nummer: f"De werkplek gaat niet door ({nummer}). {_CATEGORIE[data.categorie]}",
     match.HerplaatsingGestart: lambda data, nummer: (

@@ -39,8 +39,8 @@ class Erkenning:
     status: Status
     dagtekening: date
     geweigerd_op: date | None = None
-    geldig_vanaf: date | None = None
-    geldig_tot: date | None = None
+    besluit: erkenning.Verleend | None = None
+    """That of SBB, until it is withdrawn or requested anew."""
 
     @classmethod
     def evolve(cls, state: Self | None, fact: Fact[Any]) -> Self | None:
@@ -58,17 +58,11 @@ class Erkenning:
         if state is None:
             return None
         if isinstance(data, erkenning.Verleend):
-            return replace(
-                state,
-                status=Status.VERLEEND,
-                geweigerd_op=None,
-                geldig_vanaf=data.geldig_vanaf,
-                geldig_tot=data.geldig_tot,
-            )
+            return replace(state, status=Status.VERLEEND, geweigerd_op=None, besluit=data)
         if isinstance(data, erkenning.Geweigerd):
             return replace(state, status=Status.GEWEIGERD, geweigerd_op=data.datum)
         if isinstance(data, erkenning.Ingetrokken):
-            return replace(state, status=Status.INGETROKKEN, geldig_vanaf=None, geldig_tot=None)
+            return replace(state, status=Status.INGETROKKEN, besluit=None)
         return state
 
     @property
@@ -80,26 +74,25 @@ class Erkenning:
         """Whether a request is open, so that others join it."""
         return self.status is Status.AANGEVRAAGD
 
-    def geldig_op(self, dag: date) -> date | None:
-        """Until when it is valid, if it is on that day."""
-        if self.status is not Status.VERLEEND or self.geldig_vanaf is None or self.geldig_tot is None:
-            return None
-        return self.geldig_tot if self.geldig_vanaf <= dag <= self.geldig_tot else None
+    def geldend_besluit(self, dag: date) -> erkenning.Verleend | None:
+        """The recognition, unless it has lapsed by that day.
+
+        One that begins later counts: preparation can begin, and no traject starts before it does (intake).
+        """
+        return self.besluit if self.besluit and dag <= self.besluit.geldig_tot else None
 
     def geblokkeerd_op(self, dag: date) -> bool:
         """Whether a refusal stands in the way of a new request on that day."""
         return self.geweigerd_op is not None and dag < _months_after(self.geweigerd_op, BLOKKADE)
 
     def verlenen(self, besluit: erkenning.Verleend, vandaag: date) -> erkenning.Verleend:
-        """Also without an open request, and after a refusal (the objection succeeded).
+        """Also without an open request, after a refusal (the objection succeeded), and from a later date on.
 
         Raises:
-            Refused: it is valid already, or this recognition is not valid today.
+            Refused: there is one that has not lapsed, or this one already has.
         """
-        if self.geldig_op(vandaag):
+        if self.geldend_besluit(vandaag):
             raise Refused(Code.STATUS_PAST_NIET, "subject")
-        if besluit.geldig_vanaf > vandaag:
-            raise Refused(Code.DATUM_ONJUIST, "data.geldig_vanaf")
         if besluit.geldig_tot < vandaag:
             raise Refused(Code.DATUM_ONJUIST, "data.geldig_tot")
         return besluit

@@ -97,8 +97,8 @@ def bevestigd(event: Submission[Leeg], work: Work) -> Follows:
         return
     for other in work.find(Match, "voorgesteld_voor", confirmed.trajectnummer):
         yield _emit(work, other, other.vervallen(Categorie.OVERIG))
-    if known and (geldig_tot := known.geldig_op(vandaag)):
-        yield _emit(work, confirmed, confirmed.erkennen(geldig_tot))
+    if known and (besluit := known.geldend_besluit(vandaag)):
+        yield _emit(work, confirmed, confirmed.erkennen(besluit))
     elif known is None or not known.aangevraagd:
         yield _aanvraag(work, confirmed, known)
 
@@ -120,7 +120,7 @@ def verleend(event: Submission[erkenning.Verleend], work: Work) -> Follows:
     granted = _erkenning(work, event.about)
     yield Emit(event.about, granted.verlenen(event.data, work.calendar.today()), _dossier_sbb(work, granted))
     for waiting in _wachtend(work, granted):
-        yield _emit(work, waiting, waiting.erkennen(event.data.geldig_tot))
+        yield _emit(work, waiting, waiting.erkennen(event.data))
 
 
 @service.submission(erkenning.Geweigerd)

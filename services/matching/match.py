@@ -1,11 +1,10 @@
 """Match: one traject at one employer's establishment for one crebo."""
 
 from dataclasses import dataclass, replace
-from datetime import date
 from enum import StrEnum
 from typing import Any, Self
 
-from contracts import match
+from contracts import erkenning, match
 from contracts.fields import Categorie, Crebo, Kvk, Matchnummer, Trajectnummer, Vestigingsnummer
 from contracts.model import Data
 from contracts.ontvangst import Code
@@ -116,8 +115,8 @@ class Match:
         self._is(Status.VOORGESTELD)
         return match.Afgewezen(trajectnummer=self.trajectnummer)
 
-    def erkennen(self, geldig_tot: date) -> match.Erkend:
-        """Its place is recognised until that day.
+    def erkennen(self, besluit: erkenning.Verleend) -> match.Erkend:
+        """Its place is recognised, now or from a later date on.
 
         Raises:
             Refused: it does not wait for recognition.
@@ -128,7 +127,9 @@ class Match:
             kvk=self.kvk,
             vestigingsnummer=self.vestigingsnummer,
             crebo=self.crebo,
-            erkenning_geldig_tot=geldig_tot,
+            leerbedrijf_id=besluit.leerbedrijf_id,
+            erkenning_geldig_vanaf=besluit.geldig_vanaf,
+            erkenning_geldig_tot=besluit.geldig_tot,
         )
 
     def vervallen(self, categorie: Categorie) -> match.Vervallen:

@@ -167,7 +167,7 @@ class Sbb(Behaviour):
 class _Leerling:
     """What a school knows of one traject."""
 
-    vestigingsnummer: str = ""
+    leerbedrijf_id: str = ""
     werkprocessen: tuple[str, ...] = ()
     ready: set[str] = field(default_factory=set)
     beheerst: set[str] = field(default_factory=set)
@@ -212,7 +212,7 @@ class Opleider(Behaviour):
 
     def _prepare(self, nummer: str, leerling: _Leerling, event: Event) -> Iterator[Claim]:
         crebo = event.data["crebo"]
-        leerling.vestigingsnummer = event.data["vestigingsnummer"]
+        leerling.leerbedrijf_id = event.data["leerbedrijf_id"]
         known = self._kwalificaties.werkprocessen(crebo, VERSION) or frozenset()
         leerling.werkprocessen = tuple(sorted(known))[:3]
         plan = traject.BegeleidingsdocumentVastgesteld(
@@ -238,7 +238,7 @@ class Opleider(Behaviour):
                 werkproces=werkproces,
                 beoordeling=traject.Beoordeling.BEHEERST,
                 datum=self._today,
-                leerbedrijf_id=leerbedrijf_id(leerling.vestigingsnummer),
+                leerbedrijf_id=leerling.leerbedrijf_id,
             )
             yield Claim(traject.WerkprocesBeoordeeld, data, nummer)
 

@@ -20,11 +20,12 @@ LOKET, COACH, ROC, ANDER_ROC, WSP = "leerwerkloket", "coach-kompas", "roc-maas",
 BAKKERIJ, ZORGHOF = "bakkerij-de-es", "zorghof"
 VESTIGING = {BAKKERIJ: "000051000001", ZORGHOF: "000051000004"}
 KVK = {BAKKERIJ: "51000001", ZORGHOF: "51000003"}
+LEERBEDRIJF = {BAKKERIJ: "100234567", ZORGHOF: "100345678"}
+ERKEND_VANAF, ERKEND_TOT = date(2026, 10, 1), date(2030, 11, 1)
 CREBO, ANDERE_CREBO = "25252", "25251"
 PLAN = ("B1-K1-W1", "B1-K1-W2", "P3-K1-W1")
 JWE = "eyJhbGciOiJFQ0RILUVTK0EyNTZLVyIsImVuYyI6IkEyNTZHQ00ifQ.a2V5.aXY.Y2lwaGVy.dGFn"
 HASH = "sha256:" + "ab" * 32
-LEERBEDRIJF = "100234567"
 MATCH, ANDERE_MATCH = number_from("M", "000000001"), number_from("M", "000000002")
 OPDRACHT = number_from("OP", "000000001")
 ONBEKEND = number_from("PV", "ZZZZZZZZZ")
@@ -88,7 +89,8 @@ class Zaak:
         *,
         bij: PartnerId = BAKKERIJ,
         crebo: str = CREBO,
-        tot: date = date(2030, 11, 1),
+        vanaf: date = ERKEND_VANAF,
+        tot: date = ERKEND_TOT,
     ) -> list[Fact[Data]]:
         return self.hoor(
             match.Erkend(
@@ -96,6 +98,8 @@ class Zaak:
                 kvk=KVK[bij],
                 vestigingsnummer=VESTIGING[bij],
                 crebo=crebo,
+                leerbedrijf_id=LEERBEDRIJF[bij],
+                erkenning_geldig_vanaf=vanaf,
                 erkenning_geldig_tot=tot,
             ),
             nummer,
@@ -153,7 +157,7 @@ class Zaak:
         beoordeling: traject.Beoordeling = traject.Beoordeling.BEHEERST,
         *,
         datum: date = VANDAAG,
-        leerbedrijf_id: str = LEERBEDRIJF,
+        leerbedrijf_id: str = LEERBEDRIJF[BAKKERIJ],
     ) -> list[Fact[Data]]:
         return self.meld(
             traject.WerkprocesBeoordeeld(
@@ -223,16 +227,21 @@ def een_gematcht_traject() -> Zaak:
     return zaak
 
 
-def een_erkend_traject(*, tot: date = date(2030, 11, 1)) -> Zaak:
+def een_erkend_traject(*, vanaf: date = ERKEND_VANAF, tot: date = ERKEND_TOT) -> Zaak:
     zaak = een_gematcht_traject()
-    zaak.match_erkend(tot=tot)
+    zaak.match_erkend(vanaf=vanaf, tot=tot)
     return zaak
 
 
 def een_voorbereid_traject(
-    *, crebo: str = CREBO, tot: date = date(2030, 11, 1), begin: date = GISTEREN, eind: date = date(2027, 4, 30)
+    *,
+    crebo: str = CREBO,
+    vanaf: date = ERKEND_VANAF,
+    tot: date = ERKEND_TOT,
+    begin: date = GISTEREN,
+    eind: date = date(2027, 4, 30),
 ) -> Zaak:
-    zaak = een_erkend_traject(tot=tot)
+    zaak = een_erkend_traject(vanaf=vanaf, tot=tot)
     zaak.opdracht_verstrekt()
     zaak.begeleidingsdocument(crebo=crebo, werkprocessen=PLAN[:2] if crebo != CREBO else PLAN)
     zaak.inschrijving()

@@ -10,6 +10,7 @@ from contracts.kwalificaties import Kwalificatietabel
 from contracts.ontvangst import Code, Waarop
 from services.chassis.messages import Refused, TooEarly
 from services.intake.traject import Status
+from tests.desk import NOW
 from tests.unit.intake import given
 from tests.unit.intake.given import GISTEREN, MORGEN, VANDAAG, Zaak
 
@@ -97,8 +98,18 @@ def test_no_start_after_the_recognition_ended() -> None:
     zaak = given.een_voorbereid_traject(tot=GISTEREN)
     with pytest.raises(Refused) as refused:
         zaak.gestart()
-    assert refused.value.code is Code.ERKENNING_NIET_GELDIG
+    assert (refused.value.code, refused.value.veld) == (Code.ERKENNING_NIET_GELDIG, "data.datum")
     zaak.gestart(GISTEREN)
+
+
+def test_no_start_before_the_recognition_begins() -> None:
+    zaak = given.een_voorbereid_traject(vanaf=MORGEN)
+    with pytest.raises(Refused) as refused:
+        zaak.gestart()
+    assert (refused.value.code, refused.value.veld) == (Code.ERKENNING_NIET_GELDIG, "data.datum")
+    zaak.desk.calendar.set(NOW + timedelta(days=1))
+    zaak.gestart(MORGEN)
+    assert zaak.status() is Status.GESTART
 
 
 def test_no_start_with_a_plan_of_another_crebo() -> None:

@@ -13,23 +13,78 @@ from tests.unit.intake import given
 from tests.unit.intake.given import (
     ANDERE_MATCH,
     ANDERE_POK,
+    BAKKERIJ,
     GISTEREN,
+    LEERBEDRIJF,
     MORGEN,
     PLAN,
     ROC,
     VANDAAG,
     ZORGHOF,
+    Zaak,
 )
 
 BEHEERST, NOG_NIET = traject.Beoordeling.BEHEERST, traject.Beoordeling.NOG_NIET
 BEZOEK = traject.BezoekGeregistreerd(datum=VANDAAG, oordeel=traject.BezoekOordeel.VOLDOET)
 
 
+def _herplaatst(zaak: Zaak) -> None:
+    zaak.hoor(
+        match.HerplaatsingGestart(
+            trajectnummer=zaak.nummer,
+            vorige_match=given.MATCH,
+            kvk=given.KVK[ZORGHOF],
+            vestigingsnummer=given.VESTIGING[ZORGHOF],
+            crebo=given.CREBO,
+        ),
+        ANDERE_MATCH,
+    )
+
+
+def _gestart_bij_de_zorghof(zaak: Zaak) -> None:
+    zaak.match_bevestigd(ANDERE_MATCH, bij=ZORGHOF)
+    zaak.match_erkend(ANDERE_MATCH, bij=ZORGHOF)
+    assert zaak.status() is Status.ERKEND
+    zaak.pok_opgesteld(ANDERE_POK)
+    zaak.pok_ondertekend(pok_id=ANDERE_POK)
+    zaak.gestart()
+
+
 def test_a_verdict_keeps_its_date_and_leerbedrijf() -> None:
     zaak = given.een_lopend_traject()
-    zaak.beoordeeld(PLAN[0], leerbedrijf_id="999999")
+    zaak.beoordeeld(PLAN[0])
     (oordeel,) = zaak.stand.oordelen
-    assert (oordeel.werkproces, oordeel.datum, oordeel.leerbedrijf_id) == (PLAN[0], VANDAAG, "999999")
+    assert (oordeel.werkproces, oordeel.datum) == (PLAN[0], VANDAAG)
+    assert oordeel.leerbedrijf_id == LEERBEDRIJF[BAKKERIJ]
+
+
+def test_a_verdict_is_of_the_leerbedrijf_where_the_traject_runs() -> None:
+    with pytest.raises(Refused) as refused:
+        given.een_lopend_traject().beoordeeld(leerbedrijf_id=LEERBEDRIJF[ZORGHOF])
+    assert (refused.value.code, refused.value.veld) == (Code.LEERBEDRIJF_WIJKT_AF, "data.leerbedrijf_id")
+
+
+def test_a_place_that_was_recognised_but_where_nothing_started_gives_no_verdict() -> None:
+    zaak = given.een_voorbereid_traject()
+    zaak.match_vervallen()
+    _gestart_bij_de_zorghof(zaak)
+    zaak.beoordeeld(leerbedrijf_id=LEERBEDRIJF[ZORGHOF])
+    with pytest.raises(Refused) as refused:
+        zaak.beoordeeld(leerbedrijf_id=LEERBEDRIJF[BAKKERIJ])
+    assert refused.value.code is Code.LEERBEDRIJF_WIJKT_AF
+
+
+def test_after_a_replacement_verdicts_of_the_earlier_leerbedrijf_still_come_in() -> None:
+    zaak = given.een_lopend_traject()
+    zaak.match_vervallen()
+    _herplaatst(zaak)
+    _gestart_bij_de_zorghof(zaak)
+    zaak.beoordeeld(PLAN[0], datum=GISTEREN, leerbedrijf_id=LEERBEDRIJF[BAKKERIJ])
+    zaak.beoordeeld(PLAN[1], leerbedrijf_id=LEERBEDRIJF[ZORGHOF])
+    assert [(oordeel.datum, oordeel.leerbedrijf_id) for oordeel in zaak.stand.oordelen] == [
+        (GISTEREN, LEERBEDRIJF[BAKKERIJ]),
+        (VANDAAG, LEERBEDRIJF[ZORGHOF]),
+    ]
 
 
 def test_the_latest_verdict_counts_whichever_arrives_last() -> None:
@@ -128,25 +183,11 @@ def test_without_a_workplace_there_is_nothing_to_resume() -> None:
 
 def test_a_replaced_participant_keeps_the_verdicts_and_needs_a_new_pok() -> None:
     zaak = given.een_lopend_traject()
-    zaak.beoordeeld(leerbedrijf_id="999999")
+    zaak.beoordeeld()
     zaak.match_vervallen()
-    zaak.hoor(
-        match.HerplaatsingGestart(
-            trajectnummer=zaak.nummer,
-            vorige_match=given.MATCH,
-            kvk=given.KVK[ZORGHOF],
-            vestigingsnummer=given.VESTIGING[ZORGHOF],
-            crebo=given.CREBO,
-        ),
-        ANDERE_MATCH,
-    )
+    _herplaatst(zaak)
     assert zaak.status() is Status.GESCHIKT
-    zaak.match_bevestigd(ANDERE_MATCH, bij=ZORGHOF)
-    zaak.match_erkend(ANDERE_MATCH, bij=ZORGHOF)
-    assert zaak.status() is Status.ERKEND
-    zaak.pok_opgesteld(ANDERE_POK)
-    zaak.pok_ondertekend(pok_id=ANDERE_POK)
-    zaak.gestart()
+    _gestart_bij_de_zorghof(zaak)
     assert zaak.stand.beheerst_op() == {PLAN[0]: VANDAAG}
     assert zaak.stand.gestart_op == GISTEREN
 

@@ -18,6 +18,7 @@ EMPLOYER_AT = {BAKERY_AT: BAKERY, GREENPORT_AT: GREENPORT}
 HORECA, LOGISTICS = "25252", "25254"
 CASE = "0198c5d2-7c1e-7a33-9d5e-0c6b9a4f1e21"
 TODAY = NOW.date()
+LEERBEDRIJF = "100234567"
 
 _serial = count(1)
 
@@ -91,7 +92,7 @@ def requested(desk: Desk, at: str = BAKERY_AT, crebo: str = HORECA) -> tuple[str
 def grant(
     desk: Desk, erkenningsnummer: str, *, vanaf: date = TODAY, tot: date = date(2030, 11, 1)
 ) -> list[Fact[Data]]:
-    data = erkenning.Verleend(leerbedrijf_id="100234567", geldig_vanaf=vanaf, geldig_tot=tot)
+    data = erkenning.Verleend(leerbedrijf_id=LEERBEDRIJF, geldig_vanaf=vanaf, geldig_tot=tot)
     return desk.submit(erkenning.Verleend, data, partner=SBB, subject=erkenningsnummer)
 
 

@@ -1,5 +1,6 @@
 """Whatever the order of events: one active match a traject, one open request a place, nobody forgotten."""
 
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -33,7 +34,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.all_matches.append(g.proposed(self.desk, g.a_fit_traject(self.desk), at))
         self._try(partial(g.confirm, self.desk, self.all_matches[0], g.EMPLOYER_AT[at]))
         if answered:
-            self.sbb_grants(at)
+            self._sbb_answers(at, g.grant)
         return self.all_matches[0]
 
     @rule(target=trajecten)
@@ -59,9 +60,9 @@ class AnyOrder(RuleBasedStateMachine):
         if matchnummer != "refused":
             self._try(lambda: g.let_lapse(self.desk, matchnummer))
 
-    @rule(at=PLACES)
-    def sbb_grants(self, at: str) -> None:
-        self._sbb_answers(at, g.grant)
+    @rule(at=PLACES, vanaf=st.sampled_from([g.TODAY, date(2026, 12, 1)]))
+    def sbb_grants(self, at: str, vanaf: date) -> None:
+        self._sbb_answers(at, partial(g.grant, vanaf=vanaf))
 
     @rule(at=PLACES)
     def sbb_refuses(self, at: str) -> None:
@@ -89,7 +90,7 @@ class AnyOrder(RuleBasedStateMachine):
         for found in self._matches():
             if found.actief:
                 (place,) = self.desk.work.find(Erkenning, "plaats", found.plaats)
-                valid = place.geldig_op(g.TODAY) is not None
+                valid = place.geldend_besluit(g.TODAY) is not None
                 assert place.aangevraagd if found.status is Status.BEVESTIGD else valid
 
     def _matches(self) -> list[Match]:

@@ -6,9 +6,11 @@ import pytest
 
 from contracts import erkenning, match
 from contracts.fields import Categorie
+from contracts.model import Data
 from contracts.ontvangst import Code, Waarop
-from services.chassis.messages import On, Refused, TooEarly
+from services.chassis.messages import Fact, On, Refused, TooEarly
 from services.matching.erkenning import Erkenning
+from services.matching.handlers import service
 from services.matching.match import Match, Status
 from tests.desk import Desk
 from tests.unit.matching.given import (
@@ -17,6 +19,7 @@ from tests.unit.matching.given import (
     GREENPORT,
     GREENPORT_AT,
     HORECA,
+    LEERBEDRIJF,
     LOGISTICS,
     SBB,
     TODAY,
@@ -33,6 +36,14 @@ from tests.unit.matching.given import (
     told,
     withdraw,
 )
+
+NEXT_MONTH = date(2026, 12, 1)
+
+
+def recognition(fact: Fact[Data]) -> tuple[str, date, date]:
+    """What `match.erkend` says of it."""
+    assert isinstance(fact.data, match.Erkend)
+    return fact.data.leerbedrijf_id, fact.data.erkenning_geldig_vanaf, fact.data.erkenning_geldig_tot
 
 
 def days_on(desk: Desk, day: date) -> None:
@@ -89,8 +100,7 @@ def test_recognition_reaches_every_match_that_waits_there() -> None:
         ("erkenning.verleend", nummer),
         *(("match.erkend", waiting) for waiting in sorted([first, second])),
     ]
-    assert isinstance(facts[1].data, match.Erkend)
-    assert facts[1].data.erkenning_geldig_tot == date(2030, 11, 1)
+    assert recognition(facts[1]) == (LEERBEDRIJF, TODAY, date(2030, 11, 1))
     assert facts[0].correlationid != facts[1].correlationid
     assert desk.readers[facts[1].id].isdisjoint({SBB})
     assert desk.state(Match, elsewhere).status is Status.BEVESTIGD
@@ -100,7 +110,26 @@ def test_known_recognition_makes_a_confirmed_match_erkend_at_once() -> None:
     desk = at_matching()
     grant(desk, requested(desk)[0])
     bakery = proposed(desk, a_fit_traject(desk))
-    assert told(confirm(desk, bakery)) == [("match.bevestigd", bakery), ("match.erkend", bakery)]
+    facts = confirm(desk, bakery)
+    assert told(facts) == [("match.bevestigd", bakery), ("match.erkend", bakery)]
+    assert recognition(facts[1]) == (LEERBEDRIJF, TODAY, date(2030, 11, 1))
+
+
+def test_recognition_that_begins_later_makes_the_match_erkend_at_once_and_says_from_when() -> None:
+    desk = at_matching()
+    nummer, waiting = requested(desk)
+    facts = grant(desk, nummer, vanaf=NEXT_MONTH)
+    assert told(facts) == [("erkenning.verleend", nummer), ("match.erkend", waiting)]
+    assert recognition(facts[1]) == (LEERBEDRIJF, NEXT_MONTH, date(2030, 11, 1))
+
+
+def test_known_recognition_that_begins_later_is_not_requested_again() -> None:
+    desk = at_matching()
+    grant(desk, requested(desk)[0], vanaf=NEXT_MONTH)
+    bakery = proposed(desk, a_fit_traject(desk))
+    facts = confirm(desk, bakery)
+    assert told(facts) == [("match.bevestigd", bakery), ("match.erkend", bakery)]
+    assert recognition(facts[1]) == (LEERBEDRIJF, NEXT_MONTH, date(2030, 11, 1))
 
 
 def test_lapsed_recognition_is_requested_anew_under_the_same_number() -> None:
@@ -112,37 +141,40 @@ def test_lapsed_recognition_is_requested_anew_under_the_same_number() -> None:
     assert grant(desk, nummer, vanaf=date(2027, 1, 4))
 
 
-def test_recognition_that_is_valid_cannot_be_granted_again() -> None:
+@pytest.mark.parametrize("vanaf", [TODAY, NEXT_MONTH])
+def test_recognition_that_has_not_lapsed_cannot_be_granted_again(vanaf: date) -> None:
     desk = at_matching()
     nummer, _ = requested(desk)
-    grant(desk, nummer)
+    grant(desk, nummer, vanaf=vanaf)
     with pytest.raises(Refused) as refused:
         grant(desk, nummer)
     assert refused.value.code is Code.STATUS_PAST_NIET
 
 
-@pytest.mark.parametrize(
-    ("vanaf", "tot", "veld"),
-    [
-        (date(2026, 11, 3), date(2030, 11, 1), "data.geldig_vanaf"),
-        (date(2022, 11, 1), date(2026, 11, 1), "data.geldig_tot"),
-    ],
-)
-def test_recognition_that_is_not_valid_today_is_refused(vanaf: date, tot: date, veld: str) -> None:
+def test_recognition_that_has_ended_already_is_refused() -> None:
     desk = at_matching()
     nummer, _ = requested(desk)
     with pytest.raises(Refused) as refused:
-        grant(desk, nummer, vanaf=vanaf, tot=tot)
-    assert (refused.value.code, refused.value.veld) == (Code.DATUM_ONJUIST, veld)
+        grant(desk, nummer, vanaf=date(2022, 11, 1), tot=date(2026, 11, 1))
+    assert (refused.value.code, refused.value.veld) == (Code.DATUM_ONJUIST, "data.geldig_tot")
 
 
-def test_recognition_that_begins_later_does_not_count_as_valid_today() -> None:
+def test_recognition_holds_through_its_last_day() -> None:
     desk = at_matching()
     nummer, _ = requested(desk)
     grant(desk, nummer)
-    assert desk.state(Erkenning, nummer).geldig_op(TODAY) == date(2030, 11, 1)
-    assert desk.state(Erkenning, nummer).geldig_op(date(2026, 11, 1)) is None
-    assert desk.state(Erkenning, nummer).geldig_op(date(2030, 11, 2)) is None
+    known = desk.state(Erkenning, nummer)
+    assert known.besluit is not None
+    assert known.geldend_besluit(date(2030, 11, 1)) == known.besluit
+    assert known.geldend_besluit(date(2030, 11, 2)) is None
+
+
+def test_recognition_survives_storage() -> None:
+    desk = at_matching()
+    nummer, _ = requested(desk)
+    grant(desk, nummer, vanaf=NEXT_MONTH)
+    known, adapter = desk.state(Erkenning, nummer), service.stores[Erkenning].adapter
+    assert adapter.validate_json(adapter.dump_json(known)) == known
 
 
 def test_answer_to_an_unknown_request_waits_for_it() -> None:
