@@ -206,10 +206,7 @@ def _staat(work: Work, invoice: Factuur) -> bool:
 
 
 def _beeld(work: Work, trajectnummer: Trajectnummer) -> Trajectbeeld:
-    beeld = work.get(Trajectbeeld, trajectnummer)
-    if beeld is None:
-        raise TooEarly(Waarop.TRAJECT_BEKEND, On(Trajectbeeld, trajectnummer))
-    return beeld
+    return work.require(Trajectbeeld, trajectnummer, Waarop.TRAJECT_BEKEND)
 
 
 def _budget(work: Work, bron: Bron) -> Budget:
@@ -222,24 +219,15 @@ def _budget(work: Work, bron: Bron) -> Budget:
 
 
 def _opdracht(work: Work, nummer: str) -> Opdracht:
-    found = work.get(Opdracht, nummer)
-    if found is None:
-        raise TooEarly(Waarop.OPDRACHT_BEKEND, On(Opdracht, nummer))
-    return found
+    return work.require(Opdracht, nummer, Waarop.OPDRACHT_BEKEND)
 
 
 def _factuur(work: Work, nummer: str) -> Factuur:
-    found = work.get(Factuur, nummer)
-    if found is None:
-        raise TooEarly(Waarop.FACTUUR_BEKEND, On(Factuur, nummer))
-    return found
+    return work.require(Factuur, nummer, Waarop.FACTUUR_BEKEND)
 
 
 def _betaling(work: Work, nummer: str) -> Betaling:
-    found = work.get(Betaling, nummer)
-    if found is None:
-        raise TooEarly(Waarop.BETALING_BEKEND, On(Betaling, nummer))
-    return found
+    return work.require(Betaling, nummer, Waarop.BETALING_BEKEND)
 
 
 def _besteding(work: Work, bron: Bron, data: Data) -> Emit:

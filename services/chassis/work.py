@@ -16,8 +16,9 @@ from contracts.catalogue import ALWAYS_READS, CATALOGUE, service_source
 from contracts.fields import PartnerId
 from contracts.kwalificaties import Kwalificatietabel
 from contracts.model import Data
+from contracts.ontvangst import Waarop
 from contracts.partners import Registry
-from services.chassis.messages import Dossier, Effect, Emit, Fact, Follows, Keep, Submission
+from services.chassis.messages import Dossier, Effect, Emit, Fact, Follows, Keep, On, Submission, TooEarly
 from services.chassis.telemetry import child_of, new_uuid
 
 if TYPE_CHECKING:
@@ -42,6 +43,13 @@ class Work(Protocol):
 
     def get(self, kind: type[T], key: str) -> T | None:
         """The aggregate of that kind and key, locked until the batch is committed."""
+
+    def require(self, kind: type[T], key: str, waarop: Waarop) -> T:
+        """The same where there must be one.
+
+        Raises:
+            TooEarly: there is none yet; the submission waits for it.
+        """
 
     def find(self, kind: type[T], lookup: str, value: str) -> list[T]:
         """Every aggregate of that kind whose lookup has that value, in order of key; locked."""
@@ -132,6 +140,12 @@ class UnitOfWork:
     def get(self, kind: type[T], key: str) -> T | None:
         state: T | None = self._row(kind, key).state
         return state
+
+    def require(self, kind: type[T], key: str, waarop: Waarop) -> T:
+        found = self.get(kind, key)
+        if found is None:
+            raise TooEarly(waarop, On(kind, key))
+        return found
 
     def find(self, kind: type[T], lookup: str, value: str) -> list[T]:
         ref = Ref(kind, value, lookup)

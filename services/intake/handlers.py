@@ -14,11 +14,9 @@ from services.chassis.messages import (
     Fact,
     Follows,
     Keep,
-    On,
     Parties,
     Refused,
     Submission,
-    TooEarly,
     registered_as,
 )
 from services.chassis.service import Service, by_subject, by_trajectnummer
@@ -240,17 +238,11 @@ def gegevens_gewist(event: Submission[traject.GegevensGewist], work: Work) -> Fo
 
 
 def _traject(nummer: str, work: Work) -> Traject:
-    found = work.get(Traject, nummer)
-    if found is None:
-        raise TooEarly(Waarop.TRAJECT_BEKEND, On(Traject, nummer))
-    return found
+    return work.require(Traject, nummer, Waarop.TRAJECT_BEKEND)
 
 
 def _verklaring(nummer: str, work: Work) -> Verklaring:
-    found = work.get(Verklaring, nummer)
-    if found is None:
-        raise TooEarly(Waarop.VERKLARING_BEKEND, On(Verklaring, nummer))
-    return found
+    return work.require(Verklaring, nummer, Waarop.VERKLARING_BEKEND)
 
 
 def _check_known(event: Submission[traject.AangemeldInzending], work: Work) -> None:

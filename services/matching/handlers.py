@@ -184,24 +184,15 @@ def _wachtend(work: Work, place: Erkenning) -> list[Match]:
 
 
 def _beeld(work: Work, trajectnummer: Trajectnummer) -> Trajectbeeld:
-    beeld = work.get(Trajectbeeld, trajectnummer)
-    if beeld is None:
-        raise TooEarly(Waarop.TRAJECT_BEKEND, On(Trajectbeeld, trajectnummer))
-    return beeld
+    return work.require(Trajectbeeld, trajectnummer, Waarop.TRAJECT_BEKEND)
 
 
 def _match(work: Work, nummer: str) -> Match:
-    found = work.get(Match, nummer)
-    if found is None:
-        raise TooEarly(Waarop.MATCH_BEKEND, On(Match, nummer))
-    return found
+    return work.require(Match, nummer, Waarop.MATCH_BEKEND)
 
 
 def _erkenning(work: Work, nummer: str) -> Erkenning:
-    found = work.get(Erkenning, nummer)
-    if found is None:
-        raise TooEarly(Waarop.ERKENNING_BEKEND, On(Erkenning, nummer))
-    return found
+    return work.require(Erkenning, nummer, Waarop.ERKENNING_BEKEND)
 
 
 def _erkenning_van(work: Work, place: str) -> Erkenning | None:
