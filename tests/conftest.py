@@ -6,7 +6,9 @@ In containers where an engine answers, else as `make run` would find them. What 
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from hypothesis import settings
@@ -15,8 +17,10 @@ from deploy.local import broker as local_broker
 from deploy.local import postgres as local_postgres
 from deploy.local.broker import Broker
 from deploy.local.postgres import DatabaseServer
+from deploy.local.processes import Say
 from tests import containers
 
+T = TypeVar("T")
 settings.register_profile("here", deadline=None)  # the machine is shared with a broker and a database
 settings.load_profile("here")
 
@@ -29,52 +33,50 @@ def _quiet(_: str) -> None:
 
 _GIVEN_BY = {"broker": local_broker.AMQP_VARIABLE, "database": local_postgres.DATABASE_VARIABLE}
 _IMAGES = {"broker": containers.RABBITMQ, "database": containers.POSTGRES}
-_ENGINE = pytest.StashKey[bool]()
+_CONTAINED = pytest.StashKey[set[str]]()
 
 
-def _sayer(config: pytest.Config) -> Callable[[str], None]:
+def _say(config: pytest.Config, line: str) -> None:
     """To the terminal, past what pytest captures; one of several workers speaks for all."""
-    capture = config.pluginmanager.getplugin("capturemanager")
-
-    def say(line: str) -> None:
-        if os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
-            with capture.global_and_fixture_disabled():
-                sys.stderr.write(f"\n{line}\n")
-
-    return say
+    if os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
+        with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            sys.stderr.write(f"\n{line}\n")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Looks for an engine, if a test wants one. Here, since a download would not fit in a test's time limit."""
-    wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
-    images = [image for name, image in _IMAGES.items() if name in wanted and not os.environ.get(_GIVEN_BY[name])]
-    if images and not session.config.option.collectonly:
-        say = _sayer(session.config)
-        reason = containers.why_not(images, say)
-        session.config.stash[_ENGINE] = reason is None
-        if reason is not None:
-            say(f"No containers, but servers of our own: {reason}")
+    asked = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    wanted = {name for name, given in _GIVEN_BY.items() if name in asked and not os.environ.get(given)}
+    if wanted and not session.config.option.collectonly:
+        say = partial(_say, session.config)
+        reason = containers.why_not([_IMAGES[name] for name in wanted], say)
+        if reason is None:
+            session.config.stash[_CONTAINED] = wanted
+        else:
+            say(f"No containers, so servers of our own: {reason}")
 
 
-def _in_container(config: pytest.Config, name: str) -> bool:
-    return config.stash.get(_ENGINE, False) and not os.environ.get(_GIVEN_BY[name])
+def _find(
+    config: pytest.Config, name: str, contain: Callable[[Path], T], otherwise: Callable[[Path, Say], T]
+) -> T:
+    state = STATE / ("rabbitmq" if name == "broker" else "postgres")
+    if name in config.stash.get(_CONTAINED, set()):
+        try:
+            return contain(state)
+        except Exception as error:  # an engine that answers and yet cannot: the tests can do without
+            _say(config, f"No container for the {name}, so a server of our own: {error}")
+    return otherwise(state, _quiet)
 
 
 @pytest.fixture(scope="session")
 def broker(pytestconfig: pytest.Config) -> Iterator[Broker]:
-    found: Broker | None = None
-    if _in_container(pytestconfig, "broker"):
-        found = _tried(pytestconfig, lambda: containers.Rabbit(STATE / "rabbitmq"))
-    found = found or local_broker.find_or_start(STATE / "rabbitmq", _quiet)
+    found: Broker = _find(pytestconfig, "broker", containers.Rabbit, local_broker.find_or_start)
     yield found
     found.stop()
 
 
 @pytest.fixture(scope="session")
 def database(pytestconfig: pytest.Config) -> Iterator[DatabaseServer]:
-    found: DatabaseServer | None = None
-    if _in_container(pytestconfig, "database"):
-        found = _tried(pytestconfig, lambda: containers.Database(STATE / "postgres"))
-    found = found or local_postgres.find_or_start(STATE / "postgres", _quiet)
+    found: DatabaseServer = _find(pytestconfig, "database", containers.Database, local_postgres.find_or_start)
     yield found
     found.stop()

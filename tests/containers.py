@@ -4,10 +4,12 @@ The engine is found as Docker's own client does: DOCKER_HOST, the context chosen
 """
 
 import contextlib
+import gc
 import secrets
 import socket
 import time
 import uuid
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, cast
@@ -17,11 +19,11 @@ from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient
 
-from deploy.local.broker import IMAGE as RABBITMQ
-from deploy.local.broker import MAX_MESSAGE_BYTES, PLUGINS, BrokerAddress
+from deploy.local.broker import IMAGE, MAX_MESSAGE_BYTES, PLUGINS, BrokerAddress
 from deploy.local.postgres import _GivenServer
 from deploy.local.processes import Claim, ProcessFailed
 
+RABBITMQ = IMAGE
 POSTGRES = "docker.io/library/postgres:18"
 _START_BOUND = 60.0
 """Seconds a container gets to serve; the test that waits for it has 120."""
@@ -31,19 +33,24 @@ testcontainers_config.ryuk_disabled = True  # no third image that is given the e
 
 def why_not(images: Iterable[str], say: Callable[[str], None]) -> str | None:
     """Why these images cannot be used, in one line; None when they can. Downloads what is not there yet."""
-    try:
-        with contextlib.closing(DockerClient(timeout=10).client) as engine:
-            engine.ping()
-        with contextlib.closing(DockerClient(timeout=600).client) as engine:
-            for image in images:
-                try:
-                    engine.images.get(image)
-                except Exception:  # not there, and else the next call tells
-                    say(f"downloading {image} …")
-                    engine.images.pull(image)
-    except Exception as error:  # whatever is wrong with an engine, the tests can do without
-        return " ".join(str(error).split())[:160]
-    return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # the client forgets sockets that nobody answered on
+        try:
+            with contextlib.closing(DockerClient(timeout=10).client) as engine:
+                engine.ping()
+            with contextlib.closing(DockerClient(timeout=600).client) as engine:
+                for image in images:
+                    try:
+                        engine.images.get(image)
+                    except Exception:  # not there, and else the next call tells
+                        say(f"downloading {image} …")
+                        engine.images.pull(image)
+        except Exception as error:  # whatever is wrong with an engine, the tests can do without
+            reason = " ".join(str(error).split())[:160]
+        else:
+            return None
+        gc.collect()
+        return reason
 
 
 class Rabbit:
@@ -52,11 +59,17 @@ class Rabbit:
     def __init__(self, state: Path) -> None:
         word = secrets.token_urlsafe(24)
         limits = f"-rabbit max_message_size {MAX_MESSAGE_BYTES} -rabbit collect_statistics_interval 1000"
-        boot = f"rabbitmq-plugins enable --offline {' '.join(PLUGINS)} && exec docker-entrypoint.sh rabbitmq-server"
-        container = DockerContainer(RABBITMQ, command=["sh", "-c", boot]).with_envs(
-            RABBITMQ_DEFAULT_USER="beheer",
-            RABBITMQ_DEFAULT_PASS=word,
-            RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=limits,
+        boot = (
+            f"rabbitmq-plugins enable --offline {' '.join(PLUGINS)} && exec docker-entrypoint.sh rabbitmq-server"
+        )
+        container = (
+            DockerContainer(RABBITMQ)
+            .with_command(["sh", "-c", boot])
+            .with_envs(
+                RABBITMQ_DEFAULT_USER="beheer",
+                RABBITMQ_DEFAULT_PASS=word,
+                RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=limits,
+            )
         )
 
         def ready(host: str, ports: list[int]) -> None:
@@ -73,9 +86,13 @@ class Database(_GivenServer):
 
     def __init__(self, state: Path) -> None:
         word = secrets.token_urlsafe(24)
-        container = DockerContainer(POSTGRES, command=["-c", "max_connections=200", "-c", "jit=off"]).with_envs(
-            POSTGRES_PASSWORD=word,
-            POSTGRES_INITDB_ARGS="--encoding=UTF8 --locale-provider=builtin --locale=C --builtin-locale=C.UTF-8",
+        container = (
+            DockerContainer(POSTGRES)
+            .with_command(["-c", "max_connections=200", "-c", "jit=off"])
+            .with_envs(
+                POSTGRES_PASSWORD=word,
+                POSTGRES_INITDB_ARGS="--encoding=UTF8 --locale-provider=builtin --locale=C --builtin-locale=C.UTF-8",
+            )
         )
 
         def ready(host: str, ports: list[int]) -> None:

@@ -34,7 +34,8 @@ class Desk:
         self.service = service
         self.calendar = FixedCalendar(now)
         self.work = UnitOfWork(
-            service,
+            service.owner,
+            service.stores,
             registry,
             KWALIFICATIES,
             self.calendar,

@@ -12,6 +12,7 @@ from services.billing.factuur import Factuur
 from services.billing.nummering import Nummering, by_reeks
 from services.billing.opdracht import Opdracht
 from services.billing.trajectbeeld import Trajectbeeld
+from services.chassis.aggregate import by_subject, by_trajectnummer
 from services.chassis.messages import (
     AlreadyKnown,
     Dossier,
@@ -25,7 +26,7 @@ from services.chassis.messages import (
     TooEarly,
     registered_as,
 )
-from services.chassis.service import Service, by_subject, by_trajectnummer
+from services.chassis.service import Service
 from services.chassis.work import Work
 
 service = Service(Owner.BILLING)

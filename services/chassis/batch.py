@@ -20,6 +20,7 @@ from services.chassis import logs, wire
 from services.chassis import storage as s
 from services.chassis.betrokkenen import Joined
 from services.chassis.gate import Gate, Turned, decide
+from services.chassis.item import ACCEPTED, REPEATED, Broken, Item, Outcome
 from services.chassis.messages import AlreadyKnown, Effect, Fact, Keep, Refused, Submission, TooEarly
 from services.chassis.service import Service
 from services.chassis.telemetry import error_type
@@ -35,52 +36,6 @@ _MENDED_WITHIN: Final = timedelta(days=5)
 """What a sender is told of when a fault of ours will be mended."""
 _ROUNDS: Final = 100
 """How often what was woken may wake more, in one transaction; the rest follows in the next."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Broken:
-    """Something on the fact exchange that is no fact of the catalogue. There is nobody to answer."""
-
-    source: str
-    id: str
-    cause: str
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a message: accepted, refused, repeated, or set aside: waiting, held, retry, parked.
-
-    `code` is why it was refused, `error` the kind of fault where it is ours.
-    """
-
-    name: str
-    code: Code | None = None
-    error: str | None = None
-
-
-UNDECIDED, ACCEPTED, REPEATED = Outcome("undecided"), Outcome("accepted"), Outcome("repeated")
-
-
-@dataclass(slots=True, kw_only=True)
-class Item:
-    """One message in a batch. `pending` is its row where it was set aside before."""
-
-    content: Submission[Any] | Fact[Any] | Turned | Broken
-    hash: bytes
-    body: bytes
-    pending: s.Pending | None = None
-    outcome: Outcome = UNDECIDED
-
-    @property
-    def key(self) -> s.Key | None:
-        """Its identity; None where a partner's message may not use one up."""
-        if isinstance(self.content, Turned):
-            return (self.content.source, self.content.id) if self.content.known and self.content.source else None
-        return (self.content.source, self.content.id)
-
-    @property
-    def partner(self) -> str | None:
-        return None if isinstance(self.content, Fact | Broken) else self.content.partner
 
 
 @dataclass(slots=True)

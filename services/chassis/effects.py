@@ -4,8 +4,6 @@ An effect is carried out at least once, and in practice once: its row is claimed
 releases, and its deterministic key travels along so that a second attempt can be recognised.
 """
 
-import asyncio
-import contextlib
 import json
 import logging
 import random
@@ -16,17 +14,15 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.chassis import logs
-from services.chassis.database import is_passing
 from services.chassis.messages import Effect
 from services.chassis.service import Performer
+from services.chassis.worker import Worker
 
 if TYPE_CHECKING:
     from services.chassis.tracing import Tracing
 
 _log = logging.getLogger(__name__)
 
-_FALLBACK: Final = 1.0
-"""Seconds between looks when nothing wakes the worker."""
 _MAX_ATTEMPTS: Final = 12
 
 
@@ -34,45 +30,20 @@ class FinalFailure(Exception):
     """The outside world refused for good: trying again cannot help."""
 
 
-class Effects:
+class Effects(Worker):
     """Carries out the effects of one service, one at a time for each worker."""
+
+    FALLBACK = 1.0
 
     def __init__(
         self, engine: AsyncEngine, performers: dict[str, Performer], tracing: "Tracing | None" = None
     ) -> None:
+        super().__init__()
         self._engine = engine
         self._tracing = tracing
         self._performers = performers
-        self._wake = asyncio.Event()
-        self._stopping = False
 
-    def wake(self) -> None:
-        """There may be something to do."""
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Works until `stop`."""
-        pause = 0.1
-        while not self._stopping:
-            try:
-                self._wake.clear()
-                if not await self._next():
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), _FALLBACK)
-                pause = 0.1
-            except Exception as error:
-                if not is_passing(error):
-                    raise
-                _log.warning("database not available", extra={"cause": type(error).__qualname__})
-                await asyncio.sleep(pause)
-                pause = min(5.0, pause * 2)
-
-    async def stop(self) -> None:
-        """Finishes the effect in hand."""
-        self._stopping = True
-        self._wake.set()
-
-    async def _next(self) -> bool:
+    async def _turn(self) -> bool:
         async with self._engine.begin() as connection:
             row = (
                 await connection.execute(

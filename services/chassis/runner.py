@@ -23,14 +23,16 @@ from contracts.fields import PartnerId
 from contracts.kwalificaties import Kwalificatietabel
 from contracts.partners import Registry
 from services.chassis import names, wire
-from services.chassis.batch import Batch, Broken, Item
+from services.chassis.batch import Batch
 from services.chassis.calendar import Calendar
 from services.chassis.database import is_passing
 from services.chassis.gate import Arrival, Gate, Turned
+from services.chassis.item import Broken, Item
 from services.chassis.messages import Fact
 from services.chassis.service import Service
 from services.chassis.storage import ATTEMPTING, Pending, Storage
 from services.chassis.work import UnitOfWork
+from services.chassis.worker import Worker
 
 if TYPE_CHECKING:
     from services.chassis.tracing import Tracing
@@ -64,8 +66,10 @@ class _Delivery:
     channel: object
 
 
-class Runner:
+class Runner(Worker):
     """Consumes the service's queues and runs every message through a `Batch`."""
+
+    FALLBACK = _TICK
 
     def __init__(
         self,
@@ -82,6 +86,7 @@ class Runner:
         committed: Callable[[], None],
         tracing: "Tracing | None" = None,
     ) -> None:
+        super().__init__()
         self._service = service
         self._broker = broker
         self._engine = engine
@@ -101,8 +106,6 @@ class Runner:
                 for partner in registry.partners
             ]
         self._subscribers: list[Any] = []
-        self._wake = asyncio.Event()
-        self._stopping = False
         self._look_for_woken = True
         self._swept = 0.0
         self._ticked = 0.0
@@ -121,26 +124,9 @@ class Runner:
             await subscriber.start()
             self._subscribers.append(subscriber)
 
-    async def run(self) -> None:
-        """Works until `stop`; the batch in hand is finished first."""
-        pause = 0.1
-        while not self._stopping:
-            try:
-                if not await self._turn():
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), _TICK)
-                pause = 0.1
-            except Exception as error:
-                if not is_passing(error):
-                    raise
-                _log.warning("database not available", extra={"cause": type(error).__qualname__})
-                await asyncio.sleep(pause)
-                pause = min(5.0, pause * 2)
-
     async def stop(self) -> None:
         """Takes no more. What was not begun goes back to the queues when the connection closes."""
-        self._stopping = True
-        self._wake.set()
+        await super().stop()
         for subscriber in self._subscribers:
             with contextlib.suppress(AMQPError, ConnectionError, RuntimeError):
                 await subscriber.stop()
@@ -157,7 +143,7 @@ class Runner:
             message = context.get_local("message").raw_message
             with contextlib.suppress(RuntimeError):  # lost already: it will come again
                 inlet.waiting.append(_Delivery(inlet, message, message.channel))
-            self._wake.set()
+            self.wake()
 
         return take
 
@@ -165,7 +151,6 @@ class Runner:
 
     async def _turn(self) -> bool:
         """One batch of what came in, and what is due. Whether there was anything to do."""
-        self._wake.clear()
         due = await self._take_up_due()
         taken, suspect = self._pick()
         if not taken:
@@ -305,7 +290,12 @@ class Runner:
     @contextlib.asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Batch]:
         work = UnitOfWork(
-            self._service, self._registry, self._kwalificaties, self._calendar, public_url=self._public_url
+            self._service.owner,
+            self._service.stores,
+            self._registry,
+            self._kwalificaties,
+            self._calendar,
+            public_url=self._public_url,
         )
         spans = self._tracing.batch() if self._tracing is not None else None
         async with self._engine.begin() as connection:

@@ -15,47 +15,24 @@ out. It may be run more than once for one message; only its last run counts.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Column, MetaData, Table, Text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.catalogue import CATALOGUE, EventType, Owner
 from contracts.model import Data
+from services.chassis.aggregate import Aggregate, KeyOf, Store, by_subject
 from services.chassis.messages import Effect, Fact, Follows, Keep, Parties, Submission
 from services.chassis.work import Work
 
-A = TypeVar("A", bound="Aggregate")
 SubmissionHandler = Callable[[Submission[Any], Work], Follows]
 FactHandler = Callable[[Fact[Any], Work], Follows]
 PartiesOf = Callable[[Submission[Any], Work], Parties]
-KeyOf = Callable[[Fact[Any]], str | None]
 Recorder = Callable[[AsyncConnection, Sequence[tuple[Fact[Data], bytes]]], Awaitable[None]]
 Keeper = Callable[[AsyncConnection, Sequence[Keep]], Awaitable[None]]
 Performer = Callable[[Effect], Awaitable[None]]
-
-
-class Aggregate(Protocol):
-    """State that facts move. A frozen dataclass; pure: no I/O, no clock, no framework."""
-
-    @classmethod
-    def evolve(cls, state: Any, fact: Fact[Any]) -> Self | None:
-        """The state after `fact`; `state` is None before the first. Unknown facts change nothing."""
-
-
-@dataclass(frozen=True)
-class Store:
-    """Where an aggregate is kept and which facts move it."""
-
-    kind: type[Aggregate]
-    table: Table
-    moved_by: Mapping[str, KeyOf]
-    writes: frozenset[str]
-    """The own streams that this aggregate counts: those that move it under its own subject."""
-    lookups: Mapping[str, Callable[[Any], str | None]]
-    adapter: TypeAdapter[Any]
 
 
 @dataclass
@@ -133,29 +110,3 @@ class Service:
         heard = {entity for store in self.stores.values() for entity in store.moved_by}
         heard |= {event_type.entity for event_type in self.on_fact}
         return tuple(sorted(heard - own))
-
-
-def aggregate_table(metadata: MetaData, name: str, *lookups: str, unique: Sequence[str] = ()) -> Table:
-    """A table for one kind of aggregate: its state as JSON, its lookups as indexed columns.
-
-    `sequences` counts the facts of each stream the aggregate writes.
-    """
-    return Table(
-        name,
-        metadata,
-        Column("subject", Text, primary_key=True),
-        Column("sequences", JSONB, nullable=False),
-        Column("body", JSONB, nullable=False),
-        *(Column(lookup, Text, index=True) for lookup in lookups),
-        *(Column(lookup, Text, unique=True) for lookup in unique),
-    )
-
-
-def by_subject(fact: Fact[Any]) -> str:
-    """The aggregate that the fact's own subject names."""
-    return fact.subject
-
-
-def by_trajectnummer(fact: Fact[Any]) -> str | None:
-    """The traject that the fact is about."""
-    return getattr(fact.data, "trajectnummer", None)

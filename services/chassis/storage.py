@@ -14,8 +14,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chassis import names
+from services.chassis.aggregate import Store
 from services.chassis.messages import Effect
-from services.chassis.service import Store
 from services.chassis.work import Ref, Row, UnitOfWork
 
 _SEQUENCES: TypeAdapter[dict[str, int]] = TypeAdapter(dict[str, int])

@@ -33,8 +33,8 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from contracts.catalogue import Owner
 from contracts.model import Data
 from services.chassis import names
-from services.chassis.batch import Broken, Item
 from services.chassis.gate import Turned
+from services.chassis.item import Broken, Item
 from services.chassis.messages import Fact
 from services.chassis.telemetry import child_of, error_type, new_uuid, parts
 
@@ -50,7 +50,7 @@ SERVER_ADDRESS: Final = "server.address"
 SERVER_PORT: Final = "server.port"
 ERROR_TYPE: Final = "error.type"
 OUTCOME: Final = "praktijkbus.outcome"
-"""What became of a message, see `batch.Outcome`."""
+"""What became of a message, see `item.Outcome`."""
 CODE: Final = "praktijkbus.code"
 """Why a submission was refused."""
 ATTEMPT: Final = "praktijkbus.attempt"

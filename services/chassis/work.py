@@ -8,22 +8,20 @@ That is why handlers are pure. Effects of a handler are staged, and kept only wh
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID, uuid5
 
 from contracts import fields
-from contracts.catalogue import ALWAYS_READS, CATALOGUE, service_source
+from contracts.catalogue import ALWAYS_READS, CATALOGUE, Owner, service_source
 from contracts.fields import PartnerId
 from contracts.kwalificaties import Kwalificatietabel
 from contracts.model import Data
 from contracts.ontvangst import Waarop
 from contracts.partners import Registry
+from services.chassis.aggregate import Aggregate, Store
+from services.chassis.calendar import Calendar
 from services.chassis.messages import Dossier, Effect, Emit, Fact, Follows, Keep, On, Submission, TooEarly
 from services.chassis.telemetry import child_of, new_uuid
-
-if TYPE_CHECKING:
-    from services.chassis.calendar import Calendar
-    from services.chassis.service import Aggregate, Service, Store
 
 T = TypeVar("T")
 _OTHER_CASE: Final = UUID("0f6a5c1e-7d0c-4d44-b0a1-0a4c3d1f6a55")
@@ -33,7 +31,7 @@ class Work(Protocol):
     """What a handler may ask for."""
 
     @property
-    def calendar(self) -> "Calendar": ...
+    def calendar(self) -> Calendar: ...
 
     @property
     def registry(self) -> Registry: ...
@@ -109,10 +107,11 @@ class UnitOfWork:
 
     def __init__(
         self,
-        service: "Service",
+        owner: Owner,
+        stores: Mapping[type[Aggregate], Store],
         registry: Registry,
         kwalificaties: Kwalificatietabel,
-        calendar: "Calendar",
+        calendar: Calendar,
         *,
         public_url: str,
         complete: bool = False,
@@ -121,7 +120,8 @@ class UnitOfWork:
         self.registry = registry
         self.kwalificaties = kwalificaties
         self.calendar = calendar
-        self._service = service
+        self._owner = owner
+        self._stores = stores
         self._complete = complete
         self._rows: dict[tuple[type, str], Row] = {}
         self._index: dict[tuple[type, str, str], set[str]] = {}
@@ -130,10 +130,10 @@ class UnitOfWork:
         self.changed: set[tuple[type, str]] = set()
         self._touched: set[tuple[type, str]] = set()
         self._moved: dict[str, list[Store]] = {}
-        for store in service.stores.values():
+        for store in stores.values():
             for entity in store.moved_by:
                 self._moved.setdefault(entity, []).append(store)
-        self._own = frozenset(CATALOGUE.entities_of(service.owner))
+        self._own = frozenset(CATALOGUE.entities_of(owner))
 
     # What handlers use
 
@@ -151,7 +151,7 @@ class UnitOfWork:
         ref = Ref(kind, value, lookup)
         if ref not in self._found and not self._complete:
             raise Missing(ref)
-        column = self._service.stores[_as_aggregate(kind)].lookups[lookup]
+        column = self._stores[_as_aggregate(kind)].lookups[lookup]
         keys = set(self._index.get((kind, lookup, value), ()))
         for (staged_kind, key), row in self._staged.rows.items():
             if staged_kind is kind:
@@ -252,7 +252,7 @@ class UnitOfWork:
         raise Missing(Ref(kind, key))
 
     def _put(self, kind: type, key: str, row: Row) -> None:
-        store = self._service.stores[_as_aggregate(kind)]
+        store = self._stores[_as_aggregate(kind)]
         before = self._rows.get((kind, key))
         for lookup, column in store.lookups.items():
             if before is not None and before.state is not None and (old := column(before.state)) is not None:
@@ -266,12 +266,12 @@ class UnitOfWork:
     ) -> Fact[Data]:
         event_type = CATALOGUE.of(type(emit.data))
         if event_type.entity not in self._own:
-            raise ValueError(f"{self._service.name} does not own the stream {event_type.entity}")
+            raise ValueError(f"{self._owner.value} does not own the stream {event_type.entity}")
         claimed = isinstance(cause, Submission) and event_type is cause.type
         fact = Fact(
             type=event_type,
             id=new_uuid(),
-            source=service_source(self._service.name),
+            source=service_source(self._owner.value),
             subject=emit.subject,
             sequence=self._next_sequence(event_type.entity, emit.subject),
             time=cause.time if claimed else self.calendar.now(),
@@ -279,7 +279,7 @@ class UnitOfWork:
             correlationid=emit.dossier.correlationid,
             # Another case must not learn a partner's own message id, which may name a traject.
             causationid=cause.id if same_case else str(uuid5(_OTHER_CASE, f"{cause.source}/{cause.id}")),
-            actor=cause.partner if isinstance(cause, Submission) and claimed else self._service.name,
+            actor=cause.partner if isinstance(cause, Submission) and claimed else self._owner.value,
             data=emit.data,
             dataref=emit.dataref,
             traceparent=child_of(cause.traceparent if same_case else None),
@@ -298,12 +298,12 @@ class UnitOfWork:
         self._staged.rows[store.kind, subject] = counted
         return sequence
 
-    def _writer(self, entity: str) -> "Store":
+    def _writer(self, entity: str) -> Store:
         """The aggregate that counts a stream: the one that is moved by it under its own subject."""
         for store in self._moved.get(entity, ()):
             if entity in store.writes:
                 return store
-        raise LookupError(f"no aggregate of {self._service.name} writes the stream {entity}")
+        raise LookupError(f"no aggregate of {self._owner.value} writes the stream {entity}")
 
     def _evolve(self, fact: Fact[Any]) -> None:
         entity = fact.type.entity
@@ -322,5 +322,5 @@ class UnitOfWork:
         return frozenset(parties | set(self.registry.in_role(*(reads & ALWAYS_READS))))
 
 
-def _as_aggregate(kind: type) -> "type[Aggregate]":
+def _as_aggregate(kind: type) -> type[Aggregate]:
     return kind

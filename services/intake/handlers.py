@@ -7,6 +7,7 @@ from contracts import match, traject, verklaring
 from contracts.catalogue import Owner
 from contracts.model import Data
 from contracts.ontvangst import Code, Waarop
+from services.chassis.aggregate import by_subject, by_trajectnummer
 from services.chassis.betrokkenen import Betrokkenen
 from services.chassis.messages import (
     AlreadyKnown,
@@ -19,7 +20,7 @@ from services.chassis.messages import (
     Submission,
     registered_as,
 )
-from services.chassis.service import Service, by_subject, by_trajectnummer
+from services.chassis.service import Service
 from services.chassis.work import Work
 from services.intake import journal, persoon, tables
 from services.intake.traject import TOE_TE_WIJZEN, Status, Traject

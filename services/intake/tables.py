@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from services.chassis.service import aggregate_table
+from services.chassis.aggregate import aggregate_table
 
 metadata = MetaData()
 

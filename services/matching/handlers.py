@@ -5,6 +5,7 @@ from contracts.catalogue import Owner
 from contracts.fields import Categorie, Crebo, Rol, Trajectnummer, Vestigingsnummer
 from contracts.model import Leeg
 from contracts.ontvangst import Code, Waarop
+from services.chassis.aggregate import by_subject, by_trajectnummer
 from services.chassis.messages import (
     AlreadyKnown,
     Dossier,
@@ -17,7 +18,7 @@ from services.chassis.messages import (
     TooEarly,
     registered_as,
 )
-from services.chassis.service import Service, by_subject, by_trajectnummer
+from services.chassis.service import Service
 from services.chassis.work import Work
 from services.matching import tables
 from services.matching.erkenning import BESLISTERMIJN, Erkenning

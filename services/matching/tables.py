@@ -2,7 +2,7 @@
 
 from sqlalchemy import MetaData
 
-from services.chassis.service import aggregate_table
+from services.chassis.aggregate import aggregate_table
 
 metadata = MetaData()
 

@@ -11,8 +11,9 @@ from typing import Any, Final
 from contracts import betaling, erkenning, factuur, match, traject
 from contracts.catalogue import Owner
 from contracts.fields import Categorie, PartnerId, Rol
+from services.chassis.aggregate import by_subject, by_trajectnummer
 from services.chassis.messages import Effect, Fact, Follows
-from services.chassis.service import Service, by_subject, by_trajectnummer
+from services.chassis.service import Service
 from services.chassis.work import Work
 from services.notify import tables
 from services.notify.begunstigde import Begunstigde

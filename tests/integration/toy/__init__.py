@@ -10,8 +10,9 @@ from contracts import budget, traject
 from contracts.catalogue import Owner
 from contracts.fields import Rol
 from contracts.ontvangst import Code, Waarop
+from services.chassis.aggregate import aggregate_table, by_subject
 from services.chassis.messages import Dossier, Emit, Fact, Follows, On, Parties, Refused, Submission, TooEarly
-from services.chassis.service import Service, aggregate_table, by_subject
+from services.chassis.service import Service
 from services.chassis.work import Work
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -1,0 +1,55 @@
+"""One message in hand, and what became of it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.ontvangst import Code
+from services.chassis.gate import Turned
+from services.chassis.messages import Fact, Submission
+from services.chassis.storage import Key, Pending
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """Something on the fact exchange that is no fact of the catalogue. There is nobody to answer."""
+
+    source: str
+    id: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a message: accepted, refused, repeated, or set aside: waiting, held, retry, parked.
+
+    `code` is why it was refused, `error` the kind of fault where it is ours.
+    """
+
+    name: str
+    code: Code | None = None
+    error: str | None = None
+
+
+UNDECIDED, ACCEPTED, REPEATED = Outcome("undecided"), Outcome("accepted"), Outcome("repeated")
+
+
+@dataclass(slots=True, kw_only=True)
+class Item:
+    """One message in a batch. `pending` is its row where it was set aside before."""
+
+    content: Submission[Any] | Fact[Any] | Turned | Broken
+    hash: bytes
+    body: bytes
+    pending: Pending | None = None
+    outcome: Outcome = UNDECIDED
+
+    @property
+    def key(self) -> Key | None:
+        """Its identity; None where a partner's message may not use one up."""
+        if isinstance(self.content, Turned):
+            return (self.content.source, self.content.id) if self.content.known and self.content.source else None
+        return (self.content.source, self.content.id)
+
+    @property
+    def partner(self) -> str | None:
+        return None if isinstance(self.content, Fact | Broken) else self.content.partner
