@@ -37,10 +37,6 @@ check: $(DEV) ## formatting, lint, types, the rules of the house, generated file
 chaos: $(DEV) ## kills what can be killed and counts what was lost
 	@$(RUN) -m pytest tests/chaos $(ARGS)
 
-.PHONY: bench
-bench: $(DEV) ## how many messages a second on this machine
-	@$(RUN) -m pytest -s tests/performance $(ARGS)
-
 .PHONY: clean-run
 clean-run: $(LOCAL) ## forgets .run/: queues, databases, mail, logs; refuses while it is in use
 	@$(RUN) -m deploy.local.forget .run

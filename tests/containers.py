@@ -91,7 +91,7 @@ class Database(_GivenServer):
             .with_command(["-c", "max_connections=200", "-c", "jit=off"])
             .with_envs(
                 POSTGRES_PASSWORD=word,
-                POSTGRES_INITDB_ARGS="--encoding=UTF8 --locale-provider=builtin --locale=C --builtin-locale=C.UTF-8",
+                POSTGRES_INITDB_ARGS="--locale=C --locale-provider=builtin --builtin-locale=C.UTF-8",
             )
         )
 
