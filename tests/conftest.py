@@ -64,7 +64,7 @@ def _find(
         try:
             return contain(state)
         except Exception as error:  # an engine that answers and yet cannot: the tests can do without
-            _say(config, f"No container for the {name}, so a server of our own: {error}")
+            _say(config, f"No container for the {name}, so a server of our own: {' '.join(str(error).split())}")
     return otherwise(state, _quiet)
 
 

@@ -91,7 +91,7 @@ class Database(_GivenServer):
             .with_command(["-c", "max_connections=200", "-c", "jit=off"])
             .with_envs(
                 POSTGRES_PASSWORD=word,
-                POSTGRES_INITDB_ARGS="--locale=C --locale-provider=builtin --builtin-locale=C.UTF-8",
+                POSTGRES_INITDB_ARGS="-E UTF8 --locale=C --locale-provider=builtin --builtin-locale=C.UTF-8",
             )
         )
 
@@ -138,8 +138,8 @@ def _start(
             except Exception as error:  # refused, cut off, not authorised yet, …
                 container.reload()
                 if container.status not in ("created", "running") or time.monotonic() > give_up:
-                    log = b"".join(container.get_logs()).decode(errors="replace")[-1000:]
-                    raise ProcessFailed(f"{container.image} is {container.status}: {error}\n{log}") from error
+                    log = b"".join(container.get_logs()).decode(errors="replace")[-300:]
+                    raise ProcessFailed(f"{container.image} is {container.status}: {error}; {log}") from error
             time.sleep(0.2)
     except BaseException:
         stop()
