@@ -46,7 +46,7 @@ def why_not(images: Iterable[str], say: Callable[[str], None]) -> str | None:
                         say(f"downloading {image} …")
                         engine.images.pull(image)
         except Exception as error:  # whatever is wrong with an engine, the tests can do without
-            reason = " ".join(str(error).split())[:160]
+            reason = " ".join(str(getattr(error, "explanation", None) or error).split())[:200]
         else:
             return None
         gc.collect()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import re
 import secrets
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -418,6 +420,12 @@ def _may_install() -> bool:
 
 def _install(say: Say) -> None:
     """Installs Debian's rabbitmq-server without letting its own service start, now or at the next boot."""
+    with _one_at_a_time():
+        if _server() is None:
+            _install_package(say)
+
+
+def _install_package(say: Say) -> None:
     say("RabbitMQ is not installed; installing the package rabbitmq-server (a minute or two) …")
     had_mapper = _port_mapper() is not None
     with _no_services_started():
@@ -431,6 +439,14 @@ def _install(say: Say) -> None:
             )
     if _server() is None:
         raise BrokerUnavailable(f"The package was installed, but there is no rabbitmq-server. {_HOW_TO_HELP}")
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Two launchers that install at once would take away each other's policy."""
+    with (Path(tempfile.gettempdir()) / "praktijkbus-install.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextlib.contextmanager
@@ -455,7 +471,9 @@ _PROGRESS = re.compile(r"(Get:|Unpacking|Setting up)")
 
 
 def _apt(say: Say, *arguments: str) -> None:
-    process = subprocess.Popen(
+    seen: list[str] = []
+    said = 0.0
+    with subprocess.Popen(
         ["apt-get", "-o", "DPkg::Lock::Timeout=120", *arguments],
         env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"},
         stdin=subprocess.DEVNULL,
@@ -463,16 +481,14 @@ def _apt(say: Say, *arguments: str) -> None:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-    )
-    assert process.stdout is not None
-    seen: list[str] = []
-    said = 0.0
-    for line in process.stdout:
-        seen.append(line.rstrip())
-        if _NEWS.match(line) or (_PROGRESS.match(line) and time.monotonic() - said > 2):
-            said = time.monotonic()
-            say(f"  {seen[-1][:100]}")
-    if process.wait() != 0:
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            seen.append(line.rstrip())
+            if _NEWS.match(line) or (_PROGRESS.match(line) and time.monotonic() - said > 2):
+                said = time.monotonic()
+                say(f"  {seen[-1][:100]}")
+    if process.returncode != 0:
         last = "\n".join(seen[-20:])
         raise BrokerUnavailable(f"apt-get {arguments[0]} failed:\n{last}\n{_HOW_TO_HELP}")
 

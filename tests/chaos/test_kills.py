@@ -24,6 +24,7 @@ from tests.stand import eventually
 pytestmark = pytest.mark.timeout(300)
 MORE = 3
 """Candidates that each test adds."""
+NAMES = [service.name for service in SERVICES]
 
 
 @pytest.fixture(scope="module")
@@ -67,59 +68,43 @@ async def died(bus: LocalBus, service: Service) -> None:
     await eventually(gone)
 
 
-async def passes_of(bus: LocalBus, services: tuple[Service, ...], point: str) -> AsyncIterator[None]:
-    """Each of these services dies once at that point and is started again."""
-    for service in services:
-        port = free_port()
-        await asyncio.to_thread(bus.supervisor.stop, service.name)
-        program = ("-m", "tests.chaos.crashing", service.name, point, "2")
-        bus.start_service(service, port, program)
+POINTS: dict[str, dict[str, str]] = {
+    "before-commit": dict.fromkeys(NAMES, "before-commit"),
+    "after-commit-before-ack": dict.fromkeys(NAMES, "after-commit-before-ack"),
+    # notify publishes nothing yet: what it takes outside is mail
+    "between-publish-and-mark": dict.fromkeys(NAMES, "between-publish-and-mark") | {"notify": "before-effect"},
+}
+
+
+@pytest.mark.parametrize("points", POINTS.values(), ids=POINTS)
+async def test_killed_services(bus: LocalBus, candidates: Iterator[int], points: dict[str, str]) -> None:
+    """Each service dies once at its point and is started again."""
+
+    async def die() -> AsyncIterator[None]:
+        await asyncio.gather(*(asyncio.to_thread(bus.supervisor.stop, name) for name in NAMES))
+        for service in SERVICES:
+            program = ("-m", "tests.chaos.crashing", service.name, points[service.name], "2")
+            bus.start_service(service, free_port(), program)
         yield
-    for service in services:
-        await died(bus, service)
-        assert bus.supervisor.exit_code(service.name) == -signal.SIGKILL
-        bus.start_service(service, free_port())
-        yield
-    await asyncio.to_thread(bus.supervisor.wait_ready, [service.name for service in services], 30)
+        for service in SERVICES:
+            await died(bus, service)
+            assert bus.supervisor.exit_code(service.name) == -signal.SIGKILL
+            bus.start_service(service, free_port())
+            yield
+        await asyncio.to_thread(bus.supervisor.wait_ready, NAMES, 60)
+
+    await carried_while(bus, next(candidates), die)
 
 
-NO_RELAY = tuple(service for service in SERVICES if service.name != "notify")
-NOTIFY = tuple(service for service in SERVICES if service.name == "notify")
-
-
-@pytest.mark.parametrize(
-    ("point", "services"),
-    [
-        ("before-commit", SERVICES),
-        ("after-commit-before-ack", SERVICES),
-        ("between-publish-and-mark", NO_RELAY),  # notify publishes nothing yet
-        ("before-effect", NOTIFY),
-    ],
-)
-async def test_killed_service(
-    bus: LocalBus, candidates: Iterator[int], point: str, services: tuple[Service, ...]
-) -> None:
-    await carried_while(bus, next(candidates), lambda: passes_of(bus, services, point))
-
-
-async def test_killed_broker(bus: LocalBus, candidates: Iterator[int]) -> None:
+async def test_killed_broker_and_killed_database(bus: LocalBus, candidates: Iterator[int]) -> None:
     async def kill() -> AsyncIterator[None]:
-        await under_way(bus)
         assert isinstance(bus.broker, PrivateNode)
-        await asyncio.to_thread(bus.broker.kill)
-        yield
-        await asyncio.to_thread(bus.broker.restart)
-
-    await carried_while(bus, next(candidates), kill)
-
-
-async def test_killed_database(bus: LocalBus, candidates: Iterator[int]) -> None:
-    async def kill() -> AsyncIterator[None]:
-        await under_way(bus)
         assert isinstance(bus.database, Postgres)
-        await asyncio.to_thread(bus.database.kill)
-        yield
-        await asyncio.to_thread(bus.database.restart)
+        for server in (bus.broker, bus.database):
+            await under_way(bus)
+            await asyncio.to_thread(server.kill)
+            yield
+            await asyncio.to_thread(server.restart)
 
     await carried_while(bus, next(candidates), kill)
 
