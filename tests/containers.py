@@ -20,7 +20,7 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient
 
 from deploy.local.broker import IMAGE, MAX_MESSAGE_BYTES, PLUGINS, BrokerAddress
-from deploy.local.postgres import _GivenServer
+from deploy.local.postgres import GivenServer
 from deploy.local.processes import Claim, ProcessFailed
 
 RABBITMQ = IMAGE
@@ -81,7 +81,7 @@ class Rabbit:
         self.stop = _start(container, state, [5672, 15672], ready)
 
 
-class Database(_GivenServer):
+class Database(GivenServer):
     """Satisfies DatabaseServer."""
 
     def __init__(self, state: Path) -> None:

@@ -77,7 +77,7 @@ def find_or_start(state: Path, say: Say) -> DatabaseServer:
     """
     given = os.environ.get(DATABASE_VARIABLE)
     if given:
-        return _GivenServer(given)
+        return GivenServer(given)
     server = Postgres(state, say)
     server.start()
     return server
@@ -125,7 +125,7 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-class _GivenServer(_Server):
+class GivenServer(_Server):
     def __init__(self, url: str) -> None:
         try:
             root = make_url(url)

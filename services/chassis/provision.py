@@ -148,6 +148,8 @@ class _Provisioner:
             "feiten": (rf"^({inward})\.feiten$", internal),
             # A flood stops at its sender.
             "inzendingen": (rf"^({inward})\.van\.", {**internal, "max-length": 20_000}),
+            # RabbitMQ 4 gives up after 20 deliveries unless told otherwise: here lies what nobody may lose.
+            "vergaarbak": (rf"^({names.DEAD}|{names.UNDELIVERABLE})$", {"delivery-limit": 1_000_000}),
             # A full queue must not stop the relay: the oldest is dropped, long after an alarm.
             "partners": (r"^aan\.", {"max-length": 200_000, "overflow": "drop-head", "delivery-limit": 1000}),
         }
