@@ -23,7 +23,7 @@ run: $(LOCAL) ## the whole bus on this machine, with a pilot to look at (PILOT=o
 
 .PHONY: test
 test: $(DEV) ## all tests; starts the broker and the database they need (ARGS="tests/unit -x")
-	@$(RUN) -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: check
 check: $(DEV) ## formatting, lint, types, the rules of the house, generated files
