@@ -101,13 +101,18 @@ def find_or_start(state: Path, say: Say, *, allow_install: bool = True) -> Broke
         container = _container(state, say)
         if container is not None:
             return container
+    ensure_installed(say, allow_install=allow_install)
+    node = PrivateNode(state, say)
+    node.start()
+    return node
+
+
+def ensure_installed(say: Say, *, allow_install: bool = True) -> None:
+    """Sees to it that a private node can be started here. Raises BrokerUnavailable when it cannot."""
     if _server() is None:
         if not (allow_install and _may_install()):
             raise BrokerUnavailable(_HOW_TO_HELP)
         _install(say)
-    node = PrivateNode(state, say)
-    node.start()
-    return node
 
 
 # --- a broker somebody else runs ---------------------------------------------------------------------------

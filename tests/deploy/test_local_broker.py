@@ -33,7 +33,8 @@ def quiet(_: str) -> None:
 LAUNCHER = """
 import sys
 from pathlib import Path
-from deploy.local.broker import PrivateNode
+from deploy.local.broker import PrivateNode, ensure_installed
+ensure_installed(str)
 node = PrivateNode(Path(sys.argv[1]), str)
 node.start()
 print(node.pid, node.address.amqp_url(), flush=True)
