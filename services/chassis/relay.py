@@ -44,8 +44,6 @@ class Relay:
         self._tracing = tracing
         self._wake = asyncio.Event()
         self._stopping = False
-        self.active = False
-        """Whether this one holds the lock and a channel."""
 
     def wake(self) -> None:
         """There is something in the outbox."""
@@ -64,8 +62,6 @@ class Relay:
                 if not is_passing(error):
                     raise
                 _log.warning("relay lost the database", extra={"cause": type(error).__qualname__})
-            finally:
-                self.active = False
             if not self._stopping:
                 await asyncio.sleep(pause)
                 pause = min(5.0, pause * 2)
@@ -100,7 +96,6 @@ class Relay:
         async with await aio_pika.connect(self._amqp_url, timeout=10) as connection:
             channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
             exchange = await channel.get_exchange(names.FACTS, ensure=False)
-            self.active = True
             while not self._stopping:
                 self._wake.clear()
                 if not await self._pass_on(session, exchange):
