@@ -153,10 +153,14 @@ class Batch:
             self._post(repeated, before.receipt, frozenset([str(item.partner)]))
 
     def _taken_up(self, row: s.Pending) -> Item:
-        if row.partner is None:
-            content: Submission[Any] | Fact[Any] | Turned = wire.decode(row.body)
-        else:
+        content: Submission[Any] | Fact[Any] | Turned | Broken
+        if row.partner is not None:
             content = self._gate.readmit(row.partner, row.body)
+        else:
+            try:
+                content = wire.decode(row.body)
+            except wire.Unusable as problem:  # the contract changed while it was set aside
+                content = Broken(source=row.key[0], id=row.key[1], cause=str(problem))
         return Item(content=content, hash=b"", body=row.body, pending=row)
 
     # Judging

@@ -3,6 +3,8 @@
 import json
 from datetime import date
 
+from sqlalchemy import text
+
 from contracts import besteding, budget, match, traject
 from contracts.catalogue import CATALOGUE
 from contracts.traject import Gestart
@@ -215,6 +217,28 @@ async def test_what_is_no_fact_is_parked(toy_stand: Stand) -> None:
     fact = traject_fact(1, traject.Hervat(datum=date(2026, 11, 2)))
     await publish_facts(toy_stand, [fact])
     await eventually(lambda: toy_stand.rows(toy.service, "SELECT * FROM bekend"))
+
+
+async def test_fact_that_was_set_aside_and_fits_the_contract_no_more_is_parked(toy_stand: Stand) -> None:
+    async with toy_stand.engines[toy.service.name].begin() as connection:
+        await connection.execute(
+            text("INSERT INTO inbox (consumer, source, id, hash) VALUES ('billing', 'urn:nld:x', '1', '')")
+        )
+        await connection.execute(
+            text(
+                "INSERT INTO pending (consumer, source, id, status, entity, body, due)"
+                " VALUES ('billing', 'urn:nld:x', '1', 'retry', 'traject', '{}', now())"
+            )
+        )
+    await toy_stand.run(toy.service)
+    rows = await eventually(
+        lambda: toy_stand.rows(toy.service, "SELECT id, status FROM pending"),
+        lambda found: found[0].status == "parked",
+    )
+    assert [row.id for row in rows] == ["1"]
+    loket = await toy_stand.reader("leerwerkloket")
+    sent = await loket.submit(budget.Vastgesteld, amount(5), subject="POW")
+    assert (await loket.final_receipt(sent))["uitkomst"] == "aanvaard"
 
 
 async def test_binary_mode_is_understood(toy_stand: Stand) -> None:
