@@ -4,18 +4,20 @@ Speaks AMQP by the contracts alone, as a partner's own system would.
 """
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from pydantic_core import to_json
 
 from contracts.catalogue import CATALOGUE, EventType
 from contracts.envelope import CONTENT_TYPE
 from contracts.fields import PartnerId
 from contracts.model import Data, Leeg
+from services.chassis.amqp import connected
 
 
 def submission(
@@ -57,21 +59,22 @@ class PartnerClient:
         self.partner = partner
         self._prefetch = prefetch
         self._amqp_url = amqp_url
-        self._connection: AbstractConnection | None = None
+        self._open = AsyncExitStack()
         self._channel: AbstractChannel | None = None
 
     async def __aenter__(self) -> Self:
-        self._connection = await aio_pika.connect(self._amqp_url, timeout=15)
-        channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
-        await channel.set_qos(prefetch_count=self._prefetch)
-        self._channel = channel
+        async with AsyncExitStack() as stack:
+            connection = await stack.enter_async_context(connected(self._amqp_url))
+            channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+            await channel.set_qos(prefetch_count=self._prefetch)
+            self._channel = channel
+            self._open = stack.pop_all()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._connection is not None:
-            await self._connection.close()
+        await self._open.aclose()
 
     async def publish(
         self,

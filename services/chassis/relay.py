@@ -17,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.chassis import names
+from services.chassis.amqp import connected
 from services.chassis.database import is_passing
 from services.chassis.wire import CONTENT_TYPE
 
@@ -93,7 +94,7 @@ class Relay:
     async def _relay(self, session: AsyncConnection) -> None:
         driver: Any = (await session.get_raw_connection()).driver_connection
         await driver.add_listener("outbox", self._on_notify)
-        async with await aio_pika.connect(self._amqp_url, timeout=10) as connection:
+        async with connected(self._amqp_url) as connection:
             channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
             exchange = await channel.get_exchange(names.FACTS, ensure=False)
             while not self._stopping:
