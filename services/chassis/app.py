@@ -26,7 +26,7 @@ from starlette.routing import BaseRoute, Route
 from contracts.kwalificaties import Kwalificatietabel
 from contracts.partners import Registry
 from services.chassis import logs
-from services.chassis.calendar import EXTRA_DAYS, SystemCalendar, WorkingDays, load_extra_days
+from services.chassis.calendar import EXTRA_DAYS, SteppedCalendar, SystemCalendar, WorkingDays, load_extra_days
 from services.chassis.database import connect, ensure_partitions, migrate
 from services.chassis.effects import Effects
 from services.chassis.relay import Relay
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _HOUSEKEEPING: Final = 6 * 3600.0
+_CLOCK_LOOK: Final = 0.01
+"""Seconds between looks at a stepped clock."""
 
 
 class _Web(uvicorn.Server):
@@ -61,14 +63,14 @@ class App:
         self._tracing = _tracing(service, settings)
         self._relay = Relay(service.name, self._engine, amqp_url, self._tracing)
         self._effects = Effects(self._engine, service.performers, self._tracing)
-        extra = load_extra_days(settings.extra_days) if settings.extra_days else EXTRA_DAYS
+        self._calendar = _calendar(settings)
         self._runner = Runner(
             service,
             self._broker,
             self._engine,
             Registry.load(settings.partners),
             Kwalificatietabel.load(settings.kwalificaties),
-            SystemCalendar(WorkingDays(extra)),
+            self._calendar,
             public_url=settings.public_url,
             prefetch=settings.prefetch,
             batch=settings.batch,
@@ -76,6 +78,8 @@ class App:
             tracing=self._tracing,
         )
         health: list[BaseRoute] = [Route("/live", self._live), Route("/ready", self._ready)]
+        if settings.clock:
+            health.append(Route("/rest", self._rest))
         self._web = Starlette(routes=[*health, *routes])
         self._stop = asyncio.Event()
 
@@ -91,13 +95,15 @@ class App:
             asyncio.create_task(self._runner.run(), name="runner"),
             asyncio.create_task(self._relay.run(), name="relay"),
             asyncio.create_task(self._effects.run(), name="effects"),
-            asyncio.create_task(self._housekeeping(), name="housekeeping"),
             asyncio.create_task(web.serve(), name="web"),
         ]
+        for_ever = [asyncio.create_task(self._housekeeping(), name="housekeeping")]
+        if self._settings.clock:
+            for_ever.append(asyncio.create_task(self._follow_clock(), name="clock"))
         stop = asyncio.create_task(self._stop.wait(), name="stop")
         _log.info("started")
         try:
-            done, _ = await asyncio.wait([stop, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait([stop, *tasks, *for_ever], return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stop}:
                 task.result()
                 raise RuntimeError(f"{task.get_name()} ended by itself")
@@ -106,7 +112,8 @@ class App:
             await self._effects.stop()
             await self._relay.stop()
             web.should_exit = True
-            tasks[3].cancel()
+            for task in for_ever:
+                task.cancel()
             await asyncio.wait(tasks, timeout=20)
             await self._broker.stop()
             await self._engine.dispose()
@@ -146,6 +153,15 @@ class App:
                     await ensure_partitions(connection, datetime.now(UTC).date())
             await asyncio.sleep(_HOUSEKEEPING)
 
+    async def _follow_clock(self) -> None:
+        """Looks at what is due as soon as a stepped clock was set, rather than at the next tick."""
+        seen = self._calendar.now()
+        while True:
+            await asyncio.sleep(_CLOCK_LOOK)
+            if (now := self._calendar.now()) != seen:
+                seen = now
+                self._runner.look_at_due()
+
     async def _live(self, _: Request) -> JSONResponse:
         return JSONResponse({"service": self._service.name, "live": True})
 
@@ -162,6 +178,20 @@ class App:
         return JSONResponse(
             {"service": self._service.name, "ready": ready, **checks}, status_code=200 if ready else 503
         )
+
+    async def _rest(self, _: Request) -> JSONResponse:
+        """Whether anything is in hand, for whoever sets the clock: it waits for everyone to be at rest.
+
+        `turns` counts what was done: two answers at rest with the same count have nothing in between.
+        """
+        workers = (self._runner, self._relay, self._effects)
+        at_rest = all(worker.at_rest for worker in workers) and self._runner.looked_at == self._calendar.now()
+        return JSONResponse({"at_rest": at_rest, "turns": [worker.turns for worker in workers]})
+
+
+def _calendar(settings: Settings) -> SystemCalendar:
+    rules = WorkingDays(load_extra_days(settings.extra_days) if settings.extra_days else EXTRA_DAYS)
+    return SteppedCalendar(settings.clock, rules) if settings.clock else SystemCalendar(rules)
 
 
 def _tracing(service: Service, settings: Settings) -> "Tracing | None":

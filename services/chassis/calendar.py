@@ -14,7 +14,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 from zoneinfo import ZoneInfo
 
 from holidays import country_holidays
@@ -138,12 +138,59 @@ class FixedCalendar(SystemCalendar):
         Raises:
             ValueError: `now` has no zone.
         """
-        if now.tzinfo is None:
-            raise ValueError(f"{now} has no zone")
-        self._now = now.astimezone(UTC)
+        self._now = _with_zone(now)
 
     def now(self) -> datetime:
         return self._now
+
+
+class SteppedCalendar(SystemCalendar):
+    """A clock in a file, that several processes go by and one sets: months of a demonstration in a minute."""
+
+    def __init__(self, path: Path, working_days: WorkingDays | None = None) -> None:
+        """Raises ValueError where the file holds no time with a zone, FileNotFoundError where there is none."""
+        super().__init__(working_days)
+        self._path = path
+        self._version: tuple[int, int] | None = None
+        self.now()
+
+    @classmethod
+    def begin(cls, path: Path, now: datetime, working_days: WorkingDays | None = None) -> Self:
+        """The clock in that file; it begins at `now` where there was none."""
+        if not path.exists():
+            _write_time(path, now)
+        return cls(path, working_days)
+
+    def now(self) -> datetime:
+        found = self._path.stat()
+        version = (found.st_ino, found.st_mtime_ns)
+        if version != self._version:
+            self._now = _with_zone(datetime.fromisoformat(self._path.read_text(encoding="ascii")))
+            self._version = version
+        return self._now
+
+    def step_to(self, now: datetime) -> None:
+        """Sets the clock for everyone.
+
+        Raises:
+            ValueError: `now` has no zone, or lies before what it is.
+        """
+        if _with_zone(now) < self.now():
+            raise ValueError("time does not go back")
+        _write_time(self._path, now)
+
+
+def _with_zone(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment} has no zone")
+    return moment.astimezone(UTC)
+
+
+def _write_time(path: Path, now: datetime) -> None:
+    """In one go, so that nobody reads half of it."""
+    beside = path.with_suffix(".new")
+    beside.write_text(_with_zone(now).isoformat(), encoding="ascii")
+    beside.replace(path)
 
 
 def load_extra_days(path: Path) -> frozenset[date]:

@@ -45,6 +45,14 @@ class Relay:
         self._tracing = tracing
         self._wake = asyncio.Event()
         self._stopping = False
+        self._waiting = False
+        self.turns = 0
+        """How often there was something to send."""
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether it sent all there was, and nothing woke it since."""
+        return self._waiting and not self._wake.is_set()
 
     def wake(self) -> None:
         """There is something in the outbox."""
@@ -99,7 +107,9 @@ class Relay:
             exchange = await channel.get_exchange(names.FACTS, ensure=False)
             while not self._stopping:
                 self._wake.clear()
-                if not await self._pass_on(session, exchange):
+                if await self._pass_on(session, exchange):
+                    self.turns += 1
+                else:
                     await self._sleep()
                 if channel.is_closed or driver.is_closed():
                     raise ConnectionError("lost while idle")
@@ -108,8 +118,12 @@ class Relay:
         self._wake.set()
 
     async def _sleep(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), _FALLBACK)
+        self._waiting = True
+        try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), _FALLBACK)
+        finally:
+            self._waiting = False
 
     async def _pass_on(self, session: AsyncConnection, exchange: AbstractExchange) -> int:
         """Publishes the oldest unsent messages and marks those the broker confirmed."""

@@ -109,6 +109,8 @@ class Runner(Worker):
         self._look_for_woken = True
         self._swept = 0.0
         self._ticked = 0.0
+        self.looked_at: datetime | None = None
+        """Up to which time, by the calendar, everything due was taken up."""
 
     async def start(self) -> None:
         """Begins to take messages from every queue, each over a channel of its own."""
@@ -130,6 +132,15 @@ class Runner(Worker):
         for subscriber in self._subscribers:
             with contextlib.suppress(AMQPError, ConnectionError, RuntimeError):
                 await subscriber.stop()
+
+    @property
+    def at_rest(self) -> bool:
+        return super().at_rest and not any(inlet.waiting for inlet in self._inlets)
+
+    def look_at_due(self) -> None:
+        """The time has changed: more may be due."""
+        self._ticked = 0.0
+        self.wake()
 
     @property
     def consuming(self) -> bool:
@@ -248,22 +259,22 @@ class Runner(Worker):
         self._committed()
 
     async def _take_up_due(self) -> bool:
-        """Retries, expired waits and, now and then, everything that waits."""
+        """Retries, expired waits and, now and then, everything that waits. Whether there was any."""
         now = asyncio.get_running_loop().time()
         if now - self._ticked < _TICK:
             return False
-        self._ticked = now
+        self._ticked, today = now, self._calendar.now()
         async with self._engine.begin() as connection:
             storage = Storage(connection, self._service.name)
             self._look_for_woken = await storage.has_pending()
-            if not self._look_for_woken:
-                return False
-            rows = await storage.due(datetime.now(UTC), self._calendar.now(), _DUE_AT_ONCE)
-            if not rows and now - self._swept >= _SWEEP:
+            rows = await storage.due(datetime.now(UTC), today, _DUE_AT_ONCE) if self._look_for_woken else []
+            if self._look_for_woken and not rows and now - self._swept >= _SWEEP:
                 self._swept = now
                 rows = await storage.waiting(_DUE_AT_ONCE)
             if not rows:
+                self.looked_at = today
                 return False
+        self._ticked = 0.0  # there may be more
         try:
             await self._resume(rows)
         except Exception as error:

@@ -22,6 +22,8 @@ class Settings(BaseSettings):
     """The qualification table (TOML)."""
     extra_days: Path | None = None
     """Days that a royal decree equates with a public holiday (TOML); the built-in table if not given."""
+    clock: Path | None = None
+    """A file with the time to go by (ISO 8601), where months are played in minutes; the real time if not given."""
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     """Where health (and, in intake, person data) is served over HTTP."""

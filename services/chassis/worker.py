@@ -19,6 +19,14 @@ class Worker:
     def __init__(self) -> None:
         self._wake = asyncio.Event()
         self._stopping = False
+        self._waiting = False
+        self.turns = 0
+        """How often there was something to do."""
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether it did all there was, and nothing woke it since."""
+        return self._waiting and not self._wake.is_set()
 
     def wake(self) -> None:
         """There may be something to do."""
@@ -30,9 +38,10 @@ class Worker:
         while not self._stopping:
             try:
                 self._wake.clear()
-                if not await self._turn():
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), self.FALLBACK)
+                if await self._turn():
+                    self.turns += 1
+                else:
+                    await self._sleep()
                 pause = 0.1
             except Exception as error:
                 if not is_passing(error):
@@ -45,6 +54,14 @@ class Worker:
         """Takes up nothing more."""
         self._stopping = True
         self._wake.set()
+
+    async def _sleep(self) -> None:
+        self._waiting = True
+        try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), self.FALLBACK)
+        finally:
+            self._waiting = False
 
     async def _turn(self) -> bool:
         """One piece of work; whether there was any."""
