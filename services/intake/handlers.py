@@ -5,6 +5,7 @@ from typing import Any
 
 from contracts import match, traject, verklaring
 from contracts.catalogue import Owner
+from contracts.fields import Categorie
 from contracts.model import Data
 from contracts.ontvangst import Code, Waarop
 from services.chassis.aggregate import by_subject, by_trajectnummer
@@ -23,7 +24,7 @@ from services.chassis.messages import (
 from services.chassis.service import Service
 from services.chassis.work import Work
 from services.intake import journal, persoon, tables
-from services.intake.traject import TOE_TE_WIJZEN, Status, Traject
+from services.intake.traject import TOE_TE_WIJZEN, Traject
 from services.intake.verklaring import Verklaring
 
 service = Service(
@@ -82,8 +83,10 @@ def aangemeld(event: Submission[traject.AangemeldInzending], work: Work) -> Foll
 
 @service.submission(traject.BetrokkeneToegewezen)
 def betrokkene_toegewezen(event: Submission[traject.BetrokkeneToegewezen], work: Work) -> Follows:
+    """A running traject whose school is replaced is interrupted until the new one has its papers in order."""
     pv = _traject(event.about, work)
-    return [_toegewezen(pv, pv.betrokkene_toegewezen(event.data, work.registry), work)]
+    yield _toegewezen(pv, pv.betrokkene_toegewezen(event.data, work.registry), work)
+    yield from _legt_stil(pv.nummer, Categorie.OPLEIDING, work)
 
 
 @service.submission(traject.IntakeAfgerond)
@@ -130,7 +133,8 @@ def pok_gewijzigd(event: Submission[traject.PokGewijzigd], work: Work) -> Follow
 @service.submission(traject.PokOntbonden)
 def pok_ontbonden(event: Submission[traject.PokOntbonden], work: Work) -> Follows:
     pv = _traject(event.about, work)
-    return [_feit(pv, pv.pok_ontbonden(event.data), work)]
+    yield _feit(pv, pv.pok_ontbonden(event.data, work.calendar.today()), work)
+    yield from _legt_stil(pv.nummer, event.data.categorie, work)
 
 
 # Execution
@@ -151,7 +155,7 @@ def onderbroken(event: Submission[traject.Onderbroken], work: Work) -> Follows:
 @service.submission(traject.Hervat)
 def hervat(event: Submission[traject.Hervat], work: Work) -> Follows:
     pv = _traject(event.about, work)
-    return [_feit(pv, pv.hervat(event.data, work.calendar.today()), work)]
+    return [_feit(pv, pv.hervat(event.data, work.kwalificaties, work.calendar.today()), work)]
 
 
 @service.submission(traject.BezoekGeregistreerd)
@@ -166,14 +170,11 @@ def werkproces_beoordeeld(event: Submission[traject.WerkprocesBeoordeeld], work:
     return [_feit(pv, pv.werkproces_beoordeeld(event.data, work.calendar.today()), work)]
 
 
-@service.fact(match.Vervallen)
-def match_vervallen(event: Fact[match.Vervallen], work: Work) -> Follows:
-    """A running traject that loses its workplace is interrupted."""
-    pv = work.get(Traject, event.data.trajectnummer)
-    if pv is None or pv.status is not Status.GESTART or pv.werkplek is not None:
-        return []
-    onderbroken = traject.Onderbroken(datum=work.calendar.today(), categorie=event.data.categorie)
-    return [_feit(pv, onderbroken, work)]
+@service.fact(match.Bevestigd, match.Vervallen)
+def werkplek_veranderd(event: Fact[match.Bevestigd] | Fact[match.Vervallen], work: Work) -> Follows:
+    """A running traject that loses its workplace is interrupted; also when the next is heard of first."""
+    categorie = event.data.categorie if isinstance(event.data, match.Vervallen) else Categorie.OVERIG
+    return _legt_stil(event.data.trajectnummer, categorie, work)
 
 
 # The verklaring
@@ -190,7 +191,8 @@ def verklaring_afgegeven(event: Submission[verklaring.AfgegevenInzending], work:
 def verklaring_ingetrokken(event: Submission[verklaring.IngetrokkenInzending], work: Work) -> Follows:
     vk = _verklaring(event.about, work)
     pv = _traject(vk.trajectnummer, work)
-    return [_over_verklaring(vk.nummer, pv, vk.ingetrokken(pv, event.data, work.calendar.today()), work)]
+    yield _over_verklaring(vk.nummer, pv, vk.ingetrokken(pv, event.data, work.calendar.today()), work)
+    yield from _legt_stil(pv.nummer, Categorie.OVERIG, work)
 
 
 # The ends, and after
@@ -222,8 +224,10 @@ def gesloten(event: Submission[traject.Gesloten], work: Work) -> Follows:
 
 @service.submission(traject.Heropend)
 def heropend(event: Submission[traject.Heropend], work: Work) -> Follows:
+    """Interrupted at once if what it rested on is gone by now."""
     pv = _traject(event.about, work)
-    return [_feit(pv, pv.heropend(event.data), work)]
+    yield _feit(pv, pv.heropend(event.data), work)
+    yield from _legt_stil(pv.nummer, Categorie.OVERIG, work)
 
 
 @service.submission(traject.GegevensGewist)
@@ -259,8 +263,15 @@ def _check_known(event: Submission[traject.AangemeldInzending], work: Work) -> N
 
 def _feit(pv: Traject, data: Data, work: Work, dataref: str | None = None) -> Emit:
     """A fact of the traject's stream, for whoever is party once it is a fact."""
-    betrokkenen = pv.betrokkenen.after(pv.nummer, data)
+    betrokkenen = pv.betrokkenen.after(data)
     return Emit(pv.nummer, data, betrokkenen.dossier(betrokkenen.with_way_in(work.registry)), dataref)
+
+
+def _legt_stil(nummer: str, categorie: Categorie, work: Work) -> Follows:
+    """What follows once a running traject misses something that practice rests on."""
+    pv = work.get(Traject, nummer)
+    if pv and pv.stilgevallen:
+        yield _feit(pv, traject.Onderbroken(datum=work.calendar.today(), categorie=categorie), work)
 
 
 def _toegewezen(pv: Traject, data: traject.BetrokkeneToegewezen, work: Work) -> Emit:

@@ -97,7 +97,20 @@ class Werkplek:
 
     match: Matchnummer
     crebo: Crebo
+    bevestigd: str = ""
+    """The id of that fact, a UUIDv7: which of two confirmations is the later one."""
     erkenning: Erkenning | None = None
+    eerdere_erkenningen: tuple[Erkenning, ...] = ()
+    """Before SBB renewed it: a start may be reported late."""
+
+    def erkend(self, erkenning: Erkenning) -> Self:
+        eerder = (self.erkenning,) if self.erkenning else ()
+        return replace(self, erkenning=erkenning, eerdere_erkenningen=(*self.eerdere_erkenningen, *eerder))
+
+    def erkenning_op(self, dag: date) -> Erkenning | None:
+        """The recognition that is valid on that day."""
+        bekend = (*self.eerdere_erkenningen, *((self.erkenning,) if self.erkenning else ()))
+        return next((erkenning for erkenning in bekend if erkenning.geldig_op(dag)), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,13 +170,20 @@ class Traject:
     persoon: str | None = None
     """The key under which the person data is kept; None once it is destroyed."""
     werkplek: Werkplek | None = None
+    """That of the latest confirmation, until its match lapses."""
+    eerdere_werkplekken: tuple[Werkplek, ...] = ()
+    """Confirmed before, and not heard to have lapsed yet: facts of two matches overtake one another."""
     plan: Plan | None = None
     ingeschreven: bool = False
     opdracht: Opdracht | None = None
+    eerdere_opdrachten: tuple[Opdracht, ...] = ()
+    """Others that were given and not heard to be withdrawn yet."""
     pok: Pok | None = None
     vervallen_poks: frozenset[PokId] = frozenset()
     gestart_op: date | None = None
     """Of the first start: a replacement does not begin anew."""
+    gestart_bij: Matchnummer | None = None
+    """The workplace of the latest start."""
     leerbedrijven: frozenset[LeerbedrijfId] = frozenset()
     """Where it started: at the current workplace and at those before a replacement."""
     onderbroken_op: date | None = None
@@ -171,6 +191,8 @@ class Traject:
     oordelen: tuple[Oordeel, ...] = ()
     verklaring: Verklaringnummer | None = None
     """The valid one; at most one at a time."""
+    te_corrigeren: bool = False
+    """A verklaring was withdrawn, and no new one issued yet."""
     voor_einde: Status | None = None
     """Where a reopened traject goes back to."""
 
@@ -199,6 +221,20 @@ class Traject:
             and oordeel.beoordeling is feit.Beoordeling.BEHEERST
         }
 
+    @property
+    def elders(self) -> bool:
+        """Whether the workplace is another than the one where it started."""
+        bij = self.werkplek.match if self.werkplek else None
+        return None not in (bij, self.gestart_bij) and bij != self.gestart_bij
+
+    @property
+    def stilgevallen(self) -> bool:
+        """Whether it is GESTART without what practice rests on: the workplace, the plan and the enrolment of
+        the traject's own school, and a POK.
+        """
+        er_is_alles = self.werkplek and not self.elders and self.plan and self.ingeschreven and self.pok
+        return self.status is Status.GESTART and not er_is_alles
+
     def vereist(self, *statussen: Status) -> None:
         """The traject is in one of these.
 
@@ -220,7 +256,10 @@ class Traject:
     def betrokkene_toegewezen(
         self, data: feit.BetrokkeneToegewezen, registry: Registry
     ) -> feit.BetrokkeneToegewezen:
+        """The school that issued a verklaring stays, since it alone may correct it; so not AFGEROND."""
         if self.status in (Status.NIET_GESCHIKT, Status.TERUGGETROKKEN, Status.GESLOTEN):
+            raise Refused(Code.STATUS_PAST_NIET)
+        if self.status is Status.AFGEROND and data.rol is Rol.OPLEIDER and data.partner != self.opleider:
             raise Refused(Code.STATUS_PAST_NIET)
         if data.rol not in TOE_TE_WIJZEN:
             raise Refused(Code.VELD_ONGELDIG, "data.rol")
@@ -240,18 +279,21 @@ class Traject:
     def begeleidingsdocument_vastgesteld(
         self, data: feit.BegeleidingsdocumentVastgesteld, tabel: Kwalificatietabel
     ) -> feit.BegeleidingsdocumentVastgesteld:
-        """May be renewed until the start."""
-        self.vereist(*_IN_VOORBEREIDING)
+        """May be renewed until the start. A school that comes later makes its own."""
+        self._in_voorbereiding(ontbreekt=self.plan is None)
         _horen_bij_kwalificatie(data.crebo, data.dossierversie, frozenset(data.werkprocessen), tabel)
         return data
 
     def inschrijving_bevestigd(self, data: feit.InschrijvingBevestigd) -> feit.InschrijvingBevestigd:
-        self.vereist(*_IN_VOORBEREIDING)
+        self._in_voorbereiding(ontbreekt=not self.ingeschreven)
         return data
 
     def pok_opgesteld(self, data: feit.PokOpgesteld) -> feit.PokOpgesteld:
-        """Hangs on the employer, so waits for a recognised match. Replaces the one before it."""
-        self.vereist(Status.ERKEND, Status.VOORBEREID)
+        """Hangs on the employer, so waits for a recognised match. Replaces the one before it; in an interrupted
+        traject too, which goes on under the new one.
+        """
+        if self.status is not Status.ONDERBROKEN or self.erkenning is None:
+            self.vereist(Status.ERKEND, Status.VOORBEREID)
         if data.pok_id in self.vervallen_poks or (self.pok and self.pok.pok_id == data.pok_id):
             raise Refused(Code.STATUS_PAST_NIET, "data.pok_id")
         return data
@@ -269,31 +311,19 @@ class Traject:
         self._geldende_pok(data.pok_id)
         return data
 
-    def pok_ontbonden(self, data: feit.PokOntbonden) -> feit.PokOntbonden:
+    def pok_ontbonden(self, data: feit.PokOntbonden, vandaag: date) -> feit.PokOntbonden:
+        """A running traject is interrupted by it: no practice without a POK."""
         self._geldende_pok(data.pok_id)
+        _niet_in_de_toekomst(data.datum, vandaag)
         return data
 
     # Execution
 
     def gestart(self, data: feit.Gestart, tabel: Kwalificatietabel, vandaag: date) -> feit.Gestart:
-        """No start unless, on that date, the recognition is valid, the plan is of the match's crebo and its
-        werkprocessen belong to crebo and dossier version, the POK runs and has its three signatures, and
-        there is an opdracht for the traject's own school (VOORBEREID says it is there).
-        """
+        """No start unless, on that date, all is there that practice needs, see `_kan_aan_het_werk`."""
         _niet_in_de_toekomst(data.datum, vandaag)
         self.vereist(Status.VOORBEREID)
-        werkplek, erkenning, plan, pok = self.werkplek, self.erkenning, self.plan, self.pok
-        if werkplek is None or erkenning is None or plan is None or pok is None:
-            raise self.te_vroeg()  # not in VOORBEREID, which has them all
-        if plan.crebo != werkplek.crebo:
-            raise Refused(Code.CREBO_WIJKT_AF)
-        _horen_bij_kwalificatie(plan.crebo, plan.dossierversie, plan.werkprocessen, tabel, veld=None)
-        if not pok.begin <= data.datum <= pok.eind:
-            raise Refused(Code.DATUM_BUITEN_POK, "data.datum")
-        if data.datum < max(pok.handtekeningen.values()):
-            raise Refused(Code.DATUM_ONJUIST, "data.datum")
-        if not erkenning.geldig_op(data.datum):
-            raise Refused(Code.ERKENNING_NIET_GELDIG, "data.datum")
+        self._kan_aan_het_werk(data.datum, tabel)
         return data
 
     def onderbroken(self, data: feit.Onderbroken, vandaag: date) -> feit.Onderbroken:
@@ -305,8 +335,10 @@ class Traject:
             raise Refused(Code.DATUM_ONJUIST, "data.datum")
         return data
 
-    def hervat(self, data: feit.Hervat, vandaag: date) -> feit.Hervat:
-        """At the same workplace; without one, a replacement comes first."""
+    def hervat(self, data: feit.Hervat, tabel: Kwalificatietabel, vandaag: date) -> feit.Hervat:
+        """At the same workplace; without one, a replacement comes first. What lapsed meanwhile, such as the
+        POK, must be there again: a resumption asks no less than a start.
+        """
         if self.status is Status.GESTART and self.hervat_op and data.datum <= self.hervat_op:
             raise Refused(Code.STATUS_PAST_NIET)  # a second report must not wait for the next interruption
         self.vereist(Status.ONDERBROKEN)
@@ -315,6 +347,9 @@ class Traject:
         self._sinds_de_start(data.datum, vandaag)
         if self.onderbroken_op and data.datum < self.onderbroken_op:
             raise Refused(Code.DATUM_ONJUIST, "data.datum")
+        if self._stand() is not Status.VOORBEREID:
+            raise self.te_vroeg()
+        self._kan_aan_het_werk(data.datum, tabel)
         return data
 
     def bezoek_geregistreerd(self, data: feit.BezoekGeregistreerd, vandaag: date) -> feit.BezoekGeregistreerd:
@@ -369,6 +404,29 @@ class Traject:
 
     # Checks that several rules share
 
+    def _in_voorbereiding(self, *, ontbreekt: bool) -> None:
+        """In preparation, or interrupted and without it."""
+        if self.status is not Status.ONDERBROKEN or not ontbreekt:
+            self.vereist(*_IN_VOORBEREIDING)
+
+    def _kan_aan_het_werk(self, datum: date, tabel: Kwalificatietabel) -> None:
+        """On that date the recognition is valid, the plan is of the match's crebo and its werkprocessen belong
+        to crebo and dossier version, and the POK runs and has its three signatures. `_stand` is VOORBEREID:
+        there is an opdracht for the traject's own school too.
+        """
+        werkplek, plan, pok = self.werkplek, self.plan, self.pok
+        if werkplek is None or plan is None or pok is None:
+            raise self.te_vroeg()  # not where `_stand` is VOORBEREID, which has them all
+        if plan.crebo != werkplek.crebo:
+            raise Refused(Code.CREBO_WIJKT_AF)
+        _horen_bij_kwalificatie(plan.crebo, plan.dossierversie, plan.werkprocessen, tabel, veld=None)
+        if not pok.begin <= datum <= pok.eind:
+            raise Refused(Code.DATUM_BUITEN_POK, "data.datum")
+        if datum < max(pok.handtekeningen.values()):
+            raise Refused(Code.DATUM_ONJUIST, "data.datum")
+        if werkplek.erkenning_op(datum) is None:
+            raise Refused(Code.ERKENNING_NIET_GELDIG, "data.datum")
+
     def _geldende_pok(self, pok_id: PokId) -> Pok:
         self.vereist(Status.ERKEND, Status.VOORBEREID, *_IN_UITVOERING)
         if self.pok is not None and self.pok.pok_id == pok_id:
@@ -390,8 +448,10 @@ class Traject:
         if state is None:
             return cls._aangemeld(fact, betrokkenen) if betrokkenen else None
         assert betrokkenen is not None
-        after = replace(state, betrokkenen=betrokkenen)._na(fact.subject, fact.data)
-        if after.status in _IN_VOORBEREIDING:
+        after = replace(state, betrokkenen=betrokkenen)._na(fact)
+        if after.opleider != state.opleider:
+            after = after._zonder_school()
+        if after.status in _IN_VOORBEREIDING or (after.status is Status.ONDERBROKEN and after.elders):
             after = replace(after, status=after._stand())
         return state if after == state else after
 
@@ -407,8 +467,9 @@ class Traject:
             persoon=fact.dataref.rpartition("/")[2] if fact.dataref else None,
         )
 
-    def _na(self, subject: str, data: object) -> Self:
-        """The state after that fact about `subject`, apart from what `_stand` decides."""
+    def _na(self, fact: Fact[Any]) -> Self:
+        """The state after that fact, apart from what `_stand` decides."""
+        subject, data = fact.subject, fact.data
         match data:
             case feit.IntakeAfgerond(uitkomst=feit.Uitkomst.GESCHIKT):
                 return replace(self, status=Status.GESCHIKT)
@@ -450,26 +511,24 @@ class Traject:
             case feit.GegevensGewist():
                 return replace(self, persoon=None)
             case match.Bevestigd():
-                return self._herplaatst()._met_werkplek(Werkplek(match=subject, crebo=data.crebo))
-            case match.Erkend() if self.werkplek and self.werkplek.match == subject:
-                erkenning = Erkenning(
-                    leerbedrijf_id=data.leerbedrijf_id,
-                    geldig_vanaf=data.erkenning_geldig_vanaf,
-                    geldig_tot=data.erkenning_geldig_tot,
-                )
-                return replace(self, werkplek=replace(self.werkplek, erkenning=erkenning))
-            case match.Vervallen() if self.werkplek and self.werkplek.match == subject:
-                return self._zonder_werkplek()
-            case match.HerplaatsingGestart():
-                return self._herplaatst()
+                return self._met_werkplek(Werkplek(match=subject, crebo=data.crebo, bevestigd=fact.id))
+            case match.Erkend():
+                return self._met_erkenning(subject, data)
+            case match.Vervallen():
+                return self._zonder_werkplek(subject)
+            case match.HerplaatsingGestart() if self.status is Status.ONDERBROKEN:
+                vrij = self._zonder_werkplek(self.werkplek.match) if self.werkplek else self
+                return replace(vrij, status=Status.GESCHIKT)
             case opdracht.Verstrekt():
-                return replace(self, opdracht=Opdracht(nummer=subject, opleider=data.opleider))
-            case opdracht.Ingetrokken() if self.opdracht and self.opdracht.nummer == subject:
-                return replace(self, opdracht=None)
+                gegeven = Opdracht(nummer=subject, opleider=data.opleider)
+                eerder = (self.opdracht,) if self.opdracht else ()
+                return replace(self, opdracht=gegeven, eerdere_opdrachten=(*self.eerdere_opdrachten, *eerder))
+            case opdracht.Ingetrokken():
+                return self._zonder_opdracht(subject)
             case verklaring.Afgegeven():
-                return replace(self, status=Status.AFGEROND, verklaring=subject)
+                return replace(self, status=Status.AFGEROND, verklaring=subject, te_corrigeren=False)
             case verklaring.Ingetrokken() if self.verklaring == subject:
-                return replace(self, status=Status.GESTART, verklaring=None)
+                return replace(self, status=Status.GESTART, verklaring=None, te_corrigeren=True)
         return self
 
     def _stand(self) -> Status:
@@ -482,7 +541,7 @@ class Traject:
             self.plan is not None
             and self.ingeschreven
             and self.opdracht is not None
-            and self.opdracht.opleider == self.opleider
+            and any(o.opleider == self.opleider for o in (self.opdracht, *self.eerdere_opdrachten))
             and self.pok is not None
             and self.pok.volledig_ondertekend
         )
@@ -490,11 +549,13 @@ class Traject:
 
     def _begonnen(self, datum: date) -> Self:
         """From now on there are verdicts of the leerbedrijf of this workplace."""
-        hier = {self.erkenning.leerbedrijf_id} if self.erkenning else set()
+        erkenning = self.werkplek.erkenning_op(datum) if self.werkplek else None
+        hier = {erkenning.leerbedrijf_id} if erkenning else set()
         return replace(
             self,
             status=Status.GESTART,
             gestart_op=self.gestart_op or datum,
+            gestart_bij=self.werkplek.match if self.werkplek else None,
             leerbedrijven=self.leerbedrijven | hier,
         )
 
@@ -507,20 +568,47 @@ class Traject:
             return self
         return replace(self, pok=None, vervallen_poks=self.vervallen_poks | {self.pok.pok_id})
 
-    def _zonder_werkplek(self) -> Self:
-        """What hangs on the employer lapses: the POK. Begeleidingsdocument, inschrijving, opdracht stay."""
-        return replace(self._zonder_pok(), werkplek=None)
+    def _zonder_school(self) -> Self:
+        """What was the school's own lapses: begeleidingsdocument, inschrijving, POK. Verdicts are kept, and an
+        opdracht counts by its school.
+        """
+        return replace(self._zonder_pok(), plan=None, ingeschreven=False)
 
     def _met_werkplek(self, werkplek: Werkplek) -> Self:
-        if self.werkplek and self.werkplek.match == werkplek.match:
-            return self
-        return replace(self._zonder_werkplek(), werkplek=werkplek)
+        """The workplace of the later confirmation, whichever of two is heard last."""
+        if self.werkplek is None:
+            return replace(self, werkplek=werkplek)
+        if werkplek.bevestigd < self.werkplek.bevestigd:
+            return replace(self, eerdere_werkplekken=(*self.eerdere_werkplekken, werkplek))
+        eerder = (*self.eerdere_werkplekken, self.werkplek)
+        return replace(self._zonder_pok(), werkplek=werkplek, eerdere_werkplekken=eerder)
 
-    def _herplaatst(self) -> Self:
-        """An interrupted traject goes on at another employer, from GESCHIKT; verdicts are kept."""
-        if self.status is not Status.ONDERBROKEN:
-            return self
-        return replace(self._zonder_werkplek(), status=Status.GESCHIKT)
+    def _met_erkenning(self, subject: Matchnummer, data: match.Erkend) -> Self:
+        erkenning = Erkenning(
+            leerbedrijf_id=data.leerbedrijf_id,
+            geldig_vanaf=data.erkenning_geldig_vanaf,
+            geldig_tot=data.erkenning_geldig_tot,
+        )
+        if self.werkplek and self.werkplek.match == subject:
+            hier = {erkenning.leerbedrijf_id} if self.gestart_bij == subject else set()
+            werkplek = self.werkplek.erkend(erkenning)
+            return replace(self, werkplek=werkplek, leerbedrijven=self.leerbedrijven | hier)
+        eerder = (w.erkend(erkenning) if w.match == subject else w for w in self.eerdere_werkplekken)
+        return replace(self, eerdere_werkplekken=tuple(eerder))
+
+    def _zonder_werkplek(self, subject: Matchnummer) -> Self:
+        """What hangs on the employer lapses: the POK. Begeleidingsdocument, inschrijving, opdracht stay."""
+        if self.werkplek is None or self.werkplek.match != subject:
+            eerder = (w for w in self.eerdere_werkplekken if w.match != subject)
+            return replace(self, eerdere_werkplekken=tuple(eerder))
+        laatste = self.eerdere_werkplekken[-1:]
+        overige = self.eerdere_werkplekken[:-1]
+        return replace(self._zonder_pok(), werkplek=next(iter(laatste), None), eerdere_werkplekken=overige)
+
+    def _zonder_opdracht(self, subject: Opdrachtnummer) -> Self:
+        bekend = (*self.eerdere_opdrachten, *((self.opdracht,) if self.opdracht else ()))
+        over = tuple(opdracht for opdracht in bekend if opdracht.nummer != subject)
+        return replace(self, opdracht=next(iter(over[-1:]), None), eerdere_opdrachten=over[:-1])
 
     def _met_oordeel(self, data: feit.WerkprocesBeoordeeld) -> Self:
         """Keeps the verdict with the latest date, whichever arrived last."""

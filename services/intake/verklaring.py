@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import date
+from enum import StrEnum
 from typing import Any, Self
 
 from contracts import verklaring as feit
@@ -9,6 +10,11 @@ from contracts.fields import PartnerId, Trajectnummer, Verklaringnummer
 from contracts.ontvangst import Code
 from services.chassis.messages import Fact, Refused
 from services.intake.traject import Status, Traject
+
+
+class Stand(StrEnum):
+    GELDIG = "geldig"
+    INGETROKKEN = "ingetrokken"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,14 +26,20 @@ class Verklaring:
     datum: date
     geldig: bool = True
 
+    @property
+    def stand(self) -> Stand:
+        return Stand.GELDIG if self.geldig else Stand.INGETROKKEN
+
     @staticmethod
     def afgegeven(
         traject: Traject, data: feit.AfgegevenInzending, opleider: PartnerId, vandaag: date
     ) -> feit.Afgegeven:
         """Over at least one mastered werkproces and only over mastered ones, by the traject's own school
-        alone. A traject has one valid verklaring: after it, it is no longer GESTART.
+        alone. A traject has one valid verklaring: after it, it is no longer GESTART. One that was withdrawn is
+        issued again from ONDERBROKEN too: the workplace may be gone, what was mastered is not.
         """
-        traject.vereist(Status.GESTART)
+        if traject.status is not Status.ONDERBROKEN or not traject.te_corrigeren:
+            traject.vereist(Status.GESTART)
         if opleider != traject.opleider:
             raise Refused(Code.OPLEIDER_WIJKT_AF)
         plan = traject.plan
@@ -50,7 +62,9 @@ class Verklaring:
         )
 
     def ingetrokken(self, traject: Traject, data: feit.IngetrokkenInzending, vandaag: date) -> feit.Ingetrokken:
-        """Returns the traject to GESTART, from where the school can issue a new one."""
+        """Returns the traject to GESTART, from where the school can issue a new one. By the school that issued
+        it: that is the traject's own as long as it is AFGEROND.
+        """
         if not self.geldig or traject.status is not Status.AFGEROND:
             raise Refused(Code.STATUS_PAST_NIET)
         if not self.datum <= data.datum <= vandaag:
