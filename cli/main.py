@@ -3,6 +3,7 @@
 praktijkbus pilot                                     # what `make run` does
 praktijkbus submit events.ndjson --partner wsp-venlo  # your own events, with their receipts
 praktijkbus tell PV-7K3F9-QX2ME                       # the story of one traject
+praktijkbus parked list                               # what could not be processed, and why
 praktijkbus provision --help                          # for an operator: a broker of your own
 """
 
@@ -21,7 +22,7 @@ import typer
 from rich.console import Console
 from sqlalchemy import select
 
-from cli import place
+from cli import parked, place
 from cli.place import ROOT, State, Trouble
 from cli.provision import provision
 from cli.submit import submit
@@ -139,6 +140,7 @@ def pilot(state: State = place.STATE) -> None:
 
 for command in (submit, tell, provision):
     app.command()(command)
+app.add_typer(parked.app, name="parked")
 
 
 def main() -> None:

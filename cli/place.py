@@ -3,14 +3,21 @@
 What is about trajecten is said in Dutch, what is about this machine in English.
 """
 
+import asyncio
+import os
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 from pydantic import ValidationError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, ProgrammingError
 
+from contracts.catalogue import Owner
 from contracts.fields import PartnerId
 from contracts.partners import Partner, Registry
+
+T = TypeVar("T")
 
 ROOT: Final = Path(__file__).parent.parent
 STATE: Final = ROOT / ".run"
@@ -23,6 +30,10 @@ Partners = Annotated[
     Path,
     typer.Option(help="The partner registry.", envvar="PRAKTIJKBUS_PARTNERS", show_default="deploy/partners.toml"),
 ]
+
+
+DATABASE_VARIABLE: Final = "PRAKTIJKBUS_DATABASE_URL"
+_SERVICE: Final = "{service}"
 
 
 class Trouble(Exception):
@@ -57,3 +68,41 @@ def partner_of(known: Registry, partner: PartnerId) -> Partner:
         names = ", ".join(sorted(item.id for item in known.partners))
         raise Trouble(f"Partner {partner} is not in the partner registry. Choose from: {names}.")
     return found
+
+
+def database(state: Path, service: Owner = Owner.INTAKE) -> str:
+    """The database of a service: that of the local bus, else as the environment says.
+
+    Raises:
+        Trouble: there is neither.
+    """
+    from deploy.local.bus import Address
+
+    try:
+        return Address.load(state).databases[service.value]
+    except FileNotFoundError:
+        given = os.environ.get(DATABASE_VARIABLE)
+    if given is None:
+        raise Trouble(f"No bus was started here ({state}). Start it with `make run`, or set {DATABASE_VARIABLE}.")
+    if service is not Owner.INTAKE and _SERVICE not in given:
+        raise Trouble(
+            f"The database of {service.value} is not known here. Write {_SERVICE} in {DATABASE_VARIABLE} where the"
+            f" name of the service stands, such as postgresql+asyncpg://…/praktijkbus_{_SERVICE}."
+        )
+    return given.replace(_SERVICE, service.value)
+
+
+def ask(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Runs work on databases.
+
+    Raises:
+        Trouble: a database cannot be reached, or is another than it should be.
+    """
+    try:
+        return asyncio.run(work())
+    except ProgrammingError:
+        raise Trouble("This database lacks the tables that are needed. Is it that of the service?") from None
+    except (OSError, DBAPIError, TimeoutError):
+        raise Trouble("The database cannot be reached. Is the bus up? Start it with `make run`.") from None
+    except (ArgumentError, NoSuchModuleError):
+        raise Trouble("This is no address of a database. Write it as postgresql+asyncpg://…") from None

@@ -1,19 +1,15 @@
 """`praktijkbus tell`: the story of one traject, as the journal has it."""
 
-import asyncio
-import os
 import re
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 from sqlalchemy import select
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cli import place
-from cli.place import Partners, State, Trouble
+from cli.place import DATABASE_VARIABLE, Partners, State, Trouble
 from contracts.catalogue import Owner
 from contracts.fields import is_number
 from contracts.partners import Registry
@@ -22,7 +18,6 @@ from services.intake import journal, tables
 from services.intake.journal import Entry
 from services.intake.verhaal import vertel
 
-DATABASE_VARIABLE: Final = "PRAKTIJKBUS_DATABASE_URL"
 _NUMBER: Final = re.compile(r"(PV|M|VK|OP|BT|TM)-[0-9A-Z]{5}-[0-9A-Z]{5}")
 _INVOICE: Final = re.compile(r"[A-Z]{2,6}-[0-9]{6}")
 
@@ -62,31 +57,10 @@ def tell(
     """Tells the story of one traject in Dutch: what happened, when, by whom, and the trace of each step."""
     number = checked(nummer)
     known = place.registry(partners)
-    try:
-        entries, stand = asyncio.run(_read(database or _database(state), number))
-    except ProgrammingError:
-        raise Trouble("This database has no journal. Is it the one of intake?") from None
-    except (OSError, DBAPIError, TimeoutError):
-        raise Trouble(
-            "The database of intake cannot be reached. Is the bus up? Start it with `make run`."
-        ) from None
-    except (ArgumentError, NoSuchModuleError):
-        raise Trouble("This is no address of a database. Write it as postgresql+asyncpg://…") from None
+    entries, stand = place.ask(lambda: _read(database or place.database(state), number))
     if not entries:
         raise Trouble(f"{number} komt niet voor in het journaal. Is het nummer van deze bus?")
     _show(number, entries, stand, known)
-
-
-def _database(state: Path) -> str:
-    from deploy.local.bus import Address
-
-    try:
-        return Address.load(state).databases["intake"]
-    except FileNotFoundError:
-        given = os.environ.get(DATABASE_VARIABLE)
-    if given is None:
-        raise Trouble(f"No bus was started here ({state}). Start it with `make run`, or set {DATABASE_VARIABLE}.")
-    return given
 
 
 async def _read(url: str, number: str) -> tuple[list[Entry], str | None]:

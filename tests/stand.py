@@ -232,6 +232,7 @@ class Stand:
         for engine in self.engines.values():
             async with engine.begin() as connection:
                 names = await connection.scalars(text(_TABLES))
+                await connection.execute(text("SET LOCAL session_replication_role = replica"))  # no triggers
                 await connection.execute(text(f"TRUNCATE {', '.join(names)} RESTART IDENTITY"))
                 if await connection.scalar(text("SELECT to_regclass('journal_head')")):
                     await connection.execute(text("UPDATE journal_head SET position = 0"))

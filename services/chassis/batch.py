@@ -20,7 +20,7 @@ from services.chassis import logs, wire
 from services.chassis import storage as s
 from services.chassis.betrokkenen import Joined
 from services.chassis.gate import Gate, Turned, decide
-from services.chassis.item import ACCEPTED, REPEATED, Broken, Item, Outcome
+from services.chassis.item import ACCEPTED, DISCARDED, REPEATED, Broken, Item, Outcome
 from services.chassis.messages import AlreadyKnown, Effect, Fact, Keep, Refused, Submission, TooEarly
 from services.chassis.service import Service
 from services.chassis.telemetry import error_type
@@ -34,6 +34,10 @@ _log = logging.getLogger(__name__)
 MAX_ATTEMPTS: Final = 8
 _MENDED_WITHIN: Final = timedelta(days=5)
 """What a sender is told of when a fault of ours will be mended."""
+ENDED_PROCESS: Final = "the process ended twice while on this message"
+"""Why a message is parked that nothing but a crash can judge."""
+_NOT_YET: Final = timedelta(seconds=10)
+"""Between looks whether it is the turn of a fact that is to be passed over."""
 _ROUNDS: Final = 100
 """How often what was woken may wake more, in one transaction; the rest follows in the next."""
 
@@ -85,9 +89,9 @@ class Batch:
         await self._finish(look_for_woken)
         await self._answer_again([item for item in items if id(item) in again])
 
-    async def resume(self, keys: Sequence[s.Key]) -> None:
-        """Takes up messages that were set aside: retries, what was held, what waited long enough."""
-        await self._judge([self._taken_up(row) for row in await self._storage.claim(keys)])
+    async def resume(self, keys: Sequence[s.Key], *, parked: bool = False) -> None:
+        """Takes up messages that were set aside: retries, discards, what was held, what waited long enough."""
+        await self._judge([self._taken_up(row) for row in await self._storage.claim(keys, parked=parked)])
         await self._finish(look_for_woken=True)
 
     async def fail(self, item: Item, error: BaseException) -> None:
@@ -160,7 +164,7 @@ class Batch:
             try:
                 content = wire.decode(row.body)
             except wire.Unusable as problem:  # the contract changed while it was set aside
-                content = Broken(source=row.key[0], id=row.key[1], cause=str(problem))
+                content = Broken(source=row.key[0], id=row.key[1], cause=str(problem), place=problem.place)
         return Item(content=content, hash=b"", body=row.body, pending=row)
 
     # Judging
@@ -207,16 +211,20 @@ class Batch:
 
     async def _load_cursors(self, items: Sequence[Item]) -> None:
         streams = {
-            (item.content.type.entity, item.content.subject) for item in items if isinstance(item.content, Fact)
+            (place[0], place[1]) for item in items if (place := _place(item.content))
         } - self._cursors.keys()
         if streams:
             self._cursors |= dict.fromkeys(streams, 0) | await self._storage.cursors(streams)
 
     def _judge_one(self, item: Item) -> None:
-        if isinstance(item.content, Fact):
+        if item.pending is not None and item.pending.status == s.DISCARD:
+            self._discard(item, item.pending)
+        elif isinstance(item.content, Fact):
             self._judge_fact(item, item.content)
         elif isinstance(item.content, Broken):
-            self._put_aside(item, s.PARKED, cause=item.content.cause, error=error_type(wire.Unusable()))
+            self._put_aside(
+                item, s.PARKED, cause=item.content.cause, error=error_type(wire.Unusable(item.content.cause))
+            )
         elif isinstance(item.content, Turned):
             self._reply(item, wire.refused(item.content.code, item.content.veld), unlisted=item.key is None)
         else:
@@ -278,6 +286,24 @@ class Batch:
                 place=place,
             )
 
+    def _discard(self, item: Item, row: s.Pending) -> None:
+        """Gives a message up, as an operator decided: its sender has its answer, its stream goes on after it."""
+        content = item.content
+        if not isinstance(content, Fact | Broken):
+            self._reply(item, wire.refused(Code.VERWORPEN))
+            return
+        if place := _place(content):
+            stream, sequence = place[:2], place[2]
+            if sequence > self._cursors[stream] + 1:
+                self._put_aside(item, s.DISCARD, cause=row.cause, attempts=row.attempts, due=self._now + _NOT_YET)
+                return
+            if sequence == self._cursors[stream] + 1:
+                self._cursors[stream] = self._advanced[stream] = sequence
+                if isinstance(content, Fact):
+                    self._results.recorded.append((content, item.body))
+        item.outcome = DISCARDED
+        self._done(item)
+
     def _settle(self, traceparent: str | None) -> None:
         staged = self._work.settle()
         for fact, readers in staged.facts:
@@ -316,7 +342,8 @@ class Batch:
         attempts = (item.pending.attempts if item.pending else 0) + 1
         cause = error_type(error)
         _log.error("handler failed", exc_info=error, extra={**self._ids(item), "attempts": attempts})
-        if attempts >= MAX_ATTEMPTS:
+        discarded = item.pending is not None and item.pending.status == s.DISCARD
+        if attempts >= MAX_ATTEMPTS or discarded:
             self._put_aside(item, s.PARKED, cause=cause, error=cause, attempts=attempts)
         else:
             delay = min(600.0, 0.5 * 2**attempts) * random.uniform(0.5, 1.5)
@@ -344,14 +371,14 @@ class Batch:
     ) -> None:
         assert item.key is not None
         item.outcome = Outcome(status, error=error)
-        content = item.content
+        content, place = item.content, _place(item.content)
         row = item.pending or s.Pending(
             key=item.key,
             status=status,
             partner=item.partner,
-            entity="" if isinstance(content, Turned | Broken) else content.type.entity,
-            subject=None if isinstance(content, Turned | Broken) else content.subject,
-            sequence=content.sequence if isinstance(content, Fact) else None,
+            entity=content.type.entity if isinstance(content, Submission) else place[0] if place else "",
+            subject=content.subject if isinstance(content, Submission) else place[1] if place else None,
+            sequence=place[2] if place else None,
             body=item.body,
         )
         item.pending = replace(
@@ -492,3 +519,10 @@ class Batch:
             content.correlationid if isinstance(content, Fact) else None,
             in_span=self._spans is not None,
         )
+
+
+def _place(content: Submission[Any] | Fact[Any] | Turned | Broken) -> tuple[str, str, int] | None:
+    """Entity, subject and sequence of what has its turn in a stream."""
+    if isinstance(content, Fact):
+        return content.type.entity, content.subject, content.sequence
+    return content.place if isinstance(content, Broken) else None

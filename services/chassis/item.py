@@ -16,11 +16,13 @@ class Broken:
     source: str
     id: str
     cause: str
+    place: tuple[str, str, int] | None = None
+    """Its (entity, subject, sequence), where that much can be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a message: accepted, refused, repeated, or set aside: waiting, held, retry, parked.
+    """What became of a message: accepted, refused, repeated, discarded; set aside: waiting, held, retry, parked.
 
     `code` is why it was refused, `error` the kind of fault where it is ours.
     """
@@ -31,6 +33,7 @@ class Outcome:
 
 
 UNDECIDED, ACCEPTED, REPEATED = Outcome("undecided"), Outcome("accepted"), Outcome("repeated")
+DISCARDED = Outcome("discarded")
 
 
 @dataclass(slots=True, kw_only=True)

@@ -23,14 +23,14 @@ from contracts.fields import PartnerId
 from contracts.kwalificaties import Kwalificatietabel
 from contracts.partners import Registry
 from services.chassis import names, wire
-from services.chassis.batch import Batch
+from services.chassis.batch import ENDED_PROCESS, Batch
 from services.chassis.calendar import Calendar
 from services.chassis.database import is_passing
 from services.chassis.gate import Arrival, Gate, Turned
 from services.chassis.item import Broken, Item
 from services.chassis.messages import Fact
 from services.chassis.service import Service
-from services.chassis.storage import ATTEMPTING, Pending, Storage
+from services.chassis.storage import ATTEMPTING, RETRY, Pending, Storage
 from services.chassis.work import UnitOfWork
 from services.chassis.worker import Worker
 
@@ -244,7 +244,7 @@ class Runner(Worker):
             attempts = 0 if known else await storage.attempt(row)
         if attempts > _SUSPECT:
             async with self._transaction() as batch:
-                await batch.park(item, "the process ended twice while on this message")
+                await batch.park(item, ENDED_PROCESS)
             self._committed()
             return
         await self._singly(item)
@@ -275,8 +275,13 @@ class Runner(Worker):
                 self.looked_at = today
                 return False
         self._ticked = 0.0  # there may be more
+        dangerous = [row for row in rows if row.cause == ENDED_PROCESS and row.status == RETRY]
+        for row in dangerous:
+            await self._resume_parked(row)
+        rows = [row for row in rows if row not in dangerous]
         try:
-            await self._resume(rows)
+            if rows:
+                await self._resume(rows)
         except Exception as error:
             if is_passing(error):
                 raise
@@ -285,13 +290,19 @@ class Runner(Worker):
         self._committed()
         return True
 
-    async def _resume(self, rows: list[Pending]) -> None:
+    async def _resume(self, rows: list[Pending], *, parked: bool = False) -> None:
         async with self._transaction() as batch:
-            await batch.resume([row.key for row in rows])
+            await batch.resume([row.key for row in rows], parked=parked)
 
-    async def _resume_singly(self, row: Pending) -> None:
+    async def _resume_parked(self, row: Pending) -> None:
+        """Tries a message again that ended the process: it stays parked until it proves harmless."""
+        async with self._engine.begin() as connection:
+            await Storage(connection, self._service.name).park(row.key)
+        await self._resume_singly(row, parked=True)
+
+    async def _resume_singly(self, row: Pending, *, parked: bool = False) -> None:
         try:
-            await self._resume([row])
+            await self._resume([row], parked=parked)
         except Exception as error:
             if is_passing(error):
                 raise
@@ -331,7 +342,9 @@ class Runner(Worker):
         try:
             content: Fact[Any] | Broken = wire.decode(message.body)
         except wire.Unusable as problem:
-            content = Broken(source="", id=f"sha256:{arrival.digest.hex()}", cause=str(problem))
+            content = Broken(
+                source="", id=f"sha256:{arrival.digest.hex()}", cause=str(problem), place=problem.place
+            )
             _log.error("not a fact, parked", extra={"message_id": content.id, "cause": content.cause})
         return Item(content=content, hash=arrival.digest, body=message.body)
 

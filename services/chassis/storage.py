@@ -25,6 +25,8 @@ Key = tuple[str, str]
 """(source, id): what makes a message the same message."""
 
 WAITING, HELD, RETRY, ATTEMPTING, PARKED = "waiting", "held", "retry", "attempting", "parked"
+DISCARD = "discard"
+"""Parked, and given up by an operator: it is passed over as soon as it is its turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,7 @@ class Known:
 
 @dataclass(slots=True, kw_only=True)
 class Pending:
-    """A message that is not done: waiting, held behind another, to be retried, or parked."""
+    """A message that is not done: waiting, held behind another, to be retried or discarded, or parked."""
 
     key: Key
     status: str
@@ -350,6 +352,16 @@ class Storage:
             {"consumer": self._consumer, "source": key[0], "id": key[1]},
         )
 
+    async def park(self, key: Key) -> None:
+        """Parks a message that was to be retried, before it is tried once more."""
+        await self.connection.execute(
+            text(
+                "UPDATE pending SET status = 'parked' WHERE status = 'retry'"
+                " AND (consumer, source, id) = (:consumer, :source, :id)"
+            ),
+            {"consumer": self._consumer, "source": key[0], "id": key[1]},
+        )
+
     async def attempt(self, message: Pending) -> int:
         """Writes down that this message is about to be tried alone; how often that was done."""
         attempts = await self.connection.scalar(
@@ -386,19 +398,21 @@ class Storage:
         )
 
     async def due(self, now: datetime, today: datetime, limit: int) -> list[Pending]:
-        """What is to be retried by `now` (real time) or has waited until `today` (calendar time)."""
+        """What is to be retried or discarded by `now` (real time), or has waited until `today` (calendar time)."""
         return await self._pending(
-            "(p.status = 'retry' AND p.due <= :now OR p.status = 'waiting' AND p.until <= :today)",
+            "(p.status = 'retry' AND p.due <= :now OR p.status = 'discard' AND p.due <= :now"
+            " OR p.status = 'waiting' AND p.until <= :today)",
             limit=limit,
             now=now,
             today=today,
         )
 
-    async def claim(self, keys: Collection[Key]) -> list[Pending]:
+    async def claim(self, keys: Collection[Key], *, parked: bool = False) -> list[Pending]:
         """Those of these messages that are still set aside and that nobody else has in hand."""
         return await self._pending(
-            "p.status IN ('waiting', 'held', 'retry') AND (p.source, p.id) IN"
+            "p.status = ANY(CAST(:statuses AS text[])) AND (p.source, p.id) IN"
             " (SELECT * FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[])))",
+            statuses=[PARKED] if parked else [WAITING, HELD, RETRY, DISCARD],
             sources=[key[0] for key in keys],
             ids=[key[1] for key in keys],
         )
@@ -412,7 +426,7 @@ class Storage:
         found = await self.connection.scalar(
             text(
                 "SELECT EXISTS (SELECT 1 FROM pending WHERE consumer = :consumer"
-                " AND status IN ('waiting', 'held', 'retry'))"
+                " AND status IN ('waiting', 'held', 'retry', 'discard'))"
             ),
             {"consumer": self._consumer},
         )

@@ -41,7 +41,7 @@ pending = Table(
     Column("consumer", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("id", Text, nullable=False),
-    Column("status", Text, nullable=False),  # waiting, held, retry, attempting, parked
+    Column("status", Text, nullable=False),  # waiting, held, retry, attempting, parked, discard
     Column("partner", Text),  # null for facts
     Column("entity", Text, nullable=False),
     Column("subject", Text),
@@ -57,6 +57,7 @@ pending = Table(
     Index("pending_waiting", "consumer", "wait_on", postgresql_where=text("status = 'waiting'")),
     Index("pending_held", "consumer", "entity", "subject", postgresql_where=text("status = 'held'")),
     Index("pending_due", "consumer", "due", postgresql_where=text("status = 'retry'")),
+    Index("pending_discard", "consumer", "due", postgresql_where=text("status = 'discard'")),
 )
 
 cursors = Table(
@@ -92,7 +93,7 @@ effects = Table(
     Column("key", Text, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("payload", JSONB, nullable=False),
-    Column("status", Text, nullable=False, server_default=text("'open'")),  # open, done, failed
+    Column("status", Text, nullable=False, server_default=text("'open'")),  # open, done, failed, discarded
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("due", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("cause", Text),
@@ -101,3 +102,15 @@ effects = Table(
     Column("done", DateTime(timezone=True)),
     Index("effects_open", "due", postgresql_where=text("status = 'open'")),
 )
+
+repairs = Table(
+    "repairs",
+    metadata,
+    Column("position", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("deed", Text, nullable=False),  # retry, discard, replay
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("about", JSONB, nullable=False),
+)
+"""Append-only: a trigger refuses to change what is written."""

@@ -22,7 +22,14 @@ _RECEIPTS: Final = UUID("5b6f0b0e-3f0e-4a38-9d2c-6b1f0f5d9c11")
 
 
 class Unusable(ValueError):
-    """A message on the fact exchange that is not a fact of the catalogue. Says where, never what."""
+    """A message on the fact exchange that is not a fact of the catalogue. Says where, never what.
+
+    `place` is its (entity, subject, sequence), where the envelope can be read: that is what it holds back.
+    """
+
+    def __init__(self, cause: str, place: tuple[str, str, int] | None = None) -> None:
+        super().__init__(cause)
+        self.place = place
 
 
 def encode(fact: Fact[Data]) -> bytes:
@@ -57,15 +64,17 @@ def decode(body: bytes) -> Fact[Any]:
     Raises:
         Unusable: it does not fit the catalogue.
     """
+    place: tuple[str, str, int] | None = None
     try:
         envelope = FactEnvelope.model_validate_json(body)
+        place = envelope.type.split(".")[2], envelope.subject, int(envelope.sequence)
         event_type = CATALOGUE.get(envelope.type)
         if event_type is None:
-            raise Unusable("unknown type")
+            raise Unusable("unknown type", place)
         data = event_type.fact.model_validate(envelope.data)
     except ValidationError as problem:
         first = problem.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise Unusable(f"{first['type']} at {'.'.join(map(str, first['loc']))}") from None
+        raise Unusable(f"{first['type']} at {'.'.join(map(str, first['loc']))}", place) from None
     return Fact(
         type=event_type,
         id=envelope.id,
