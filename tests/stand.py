@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.fields import PartnerId
 from contracts.model import Data
+from contracts.partners import Registry
 from deploy.local.broker import Broker
 from deploy.local.client import PartnerClient
 from deploy.local.postgres import DatabaseServer
@@ -112,7 +113,15 @@ class Reader:
 class Stand:
     """Provisioned broker and migrated databases; `run` starts a service in this process."""
 
-    def __init__(self, broker: Broker, database: DatabaseServer, services: Sequence[Service]) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        database: DatabaseServer,
+        services: Sequence[Service],
+        partners: Path = DEPLOY / "partners.toml",
+    ) -> None:
+        self.partners = partners
+        self.registry = Registry.load(partners)
         self.broker = broker
         self.database = database
         self.services = services
@@ -120,7 +129,7 @@ class Stand:
         # Accounts belong to the whole broker: stands beside one another must agree on their passwords.
         self.passwords = {
             account: f"toets-{account}"
-            for account in [*(p.id for p in REGISTRY.partners), *(s.name for s in services)]
+            for account in [*(p.id for p in self.registry.partners), *(s.name for s in services)]
         }
         self.engines: dict[str, AsyncEngine] = {}
         self._running: dict[str, tuple[App, asyncio.Task[None]]] = {}
@@ -132,7 +141,7 @@ class Stand:
             self.broker.address.management_url,
             (self.broker.address.admin, self.broker.address.password),
             self.name,
-            REGISTRY,
+            self.registry,
             list(self.services),
             self.passwords,
         )
@@ -166,7 +175,7 @@ class Stand:
         return Settings(
             amqp_url=SecretStr(self.amqp_url(service.name)),
             database_url=SecretStr(self.database.url(f"{self.name}_{service.name}")),
-            partners=DEPLOY / "partners.toml",
+            partners=self.partners,
             kwalificaties=DEPLOY / "kwalificaties.toml",
             port=0,
         )

@@ -198,7 +198,7 @@ def _volgend_nummer(work: Work, opleider: PartnerId) -> str:
     reeks = work.registry[opleider].factuurreeks
     if reeks is None:
         raise ValueError(f"{opleider} has no factuurreeks in the partner registry")
-    return (work.get(Nummering, reeks) or Nummering(reeks)).volgende()
+    return work.unused((work.get(Nummering, reeks) or Nummering(reeks)).volgende())
 
 
 def _staat(work: Work, invoice: Factuur) -> bool:

@@ -55,6 +55,12 @@ class Work(Protocol):
     def draw(self, prefix: str) -> str:
         """A fresh subject number."""
 
+    def unused(self, number: str) -> str:
+        """A subject number that cannot have been used, such as the next of a series that is locked.
+
+        Storage is not asked for it first; if it was used all the same, storing it fails.
+        """
+
     def new_id(self) -> str:
         """A fresh UUIDv7, such as the correlation id of a case that begins here."""
 
@@ -161,7 +167,9 @@ class UnitOfWork:
         return [self._row(kind, key).state for key in sorted(keys)]
 
     def draw(self, prefix: str) -> str:
-        number = fields.draw_number(prefix)
+        return self.unused(fields.draw_number(prefix))
+
+    def unused(self, number: str) -> str:
         self._staged.fresh.add(number)
         return number
 

@@ -1,0 +1,1 @@
+"""What else one could have written. Each module is a process, and says what it does not guarantee."""

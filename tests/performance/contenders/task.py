@@ -1,0 +1,55 @@
+"""What a contender is told: where to take messages from, and what must come of each."""
+
+import os
+from dataclasses import dataclass, field
+from typing import Final, Self
+from uuid import uuid4
+
+import aio_pika
+from aio_pika.abc import AbstractExchange
+from pydantic import TypeAdapter
+
+from services.chassis.names import partner_queue
+from services.chassis.wire import CONTENT_TYPE
+from tests.performance.loads import PARTNER, Outgoing
+
+VARIABLE: Final = "PRAKTIJKBUS_PERFORMANCE_TASK"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    amqp_url: str
+    database_url: str
+    queue: str
+    exchange: str
+    outgoing: list[Outgoing] = field(default_factory=list)
+    in_flight: int
+    """Messages that may be unacknowledged at once."""
+    batch: int
+    """Messages acknowledged together; 1: each by itself."""
+
+    @classmethod
+    def given(cls) -> Self:
+        """The task in the environment of this process."""
+        found: Self = TypeAdapter(cls).validate_json(os.environ[VARIABLE])
+        return found
+
+    def environment(self) -> dict[str, str]:
+        return {VARIABLE: TypeAdapter(Task).dump_json(self).decode()}
+
+
+HEADERS: Final = {"BCC": [partner_queue(PARTNER)]}
+"""To the same reader as ours, by sender-selected distribution."""
+
+
+async def publish(exchange: AbstractExchange, item: Outgoing) -> None:
+    """Publishes one message and waits for the broker's confirm."""
+    message = aio_pika.Message(
+        item.body.encode(),
+        message_id=str(uuid4()),
+        type=item.type,
+        content_type=CONTENT_TYPE,
+        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        headers=HEADERS,
+    )
+    await exchange.publish(message, item.routing_key, mandatory=True)
