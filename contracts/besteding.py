@@ -30,4 +30,4 @@ class Besteed(_Mutatie):
 
 
 class Vrijgevallen(_Mutatie):
-    """A reservation, or part of it, was not needed."""
+    """A reservation, or part of it, was not needed; or what was paid out was credited. `stand` says which."""

@@ -7,13 +7,16 @@ from contracts.model import Data
 
 
 class Opgedragen(Data):
-    """The payment order for an approved invoice."""
+    """The payment order for an approved invoice: its amount, less what the supplier holds of invoices that were
+    credited after payment. Of 0 cents nothing goes to the bank: `bevestigd` follows at once.
+    """
 
     trajectnummer: Trajectnummer
     factuurnummer: Factuurnummer
     opleider: PartnerId
     bedrag_cent: Cents
     kenmerk: Betalingskenmerk
+    verrekend_cent: Cents = 0
 
 
 class BevestigdInzending(Data):
@@ -21,12 +24,15 @@ class BevestigdInzending(Data):
 
 
 class Bevestigd(Data):
-    """The bank paid."""
+    """The bank paid, or there was nothing left to pay. For an invoice that was credited meanwhile the supplier
+    holds what was paid, as `tegoed_cent`.
+    """
 
     trajectnummer: Trajectnummer
     factuurnummer: Factuurnummer
     kenmerk: Betalingskenmerk
     datum: Datum
+    tegoed_cent: Cents = 0
 
 
 class Misluktreden(StrEnum):

@@ -44,10 +44,13 @@ class Afgekeurd(Data):
 
 
 class Gecrediteerd(Data):
-    """A credit note over an earlier invoice, under a number of its own."""
+    """A credit note over an earlier invoice, under a number of its own. What was paid of that invoice already is
+    `tegoed_cent`, and is set off against the supplier's next payment.
+    """
 
     trajectnummer: Trajectnummer
     opdrachtnummer: Opdrachtnummer
     opleider: PartnerId
     vorig_factuurnummer: Factuurnummer
     bedrag_cent: Cents
+    tegoed_cent: Cents = 0

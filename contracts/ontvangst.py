@@ -60,6 +60,7 @@ class Code(StrEnum):
     ERKENNING_NIET_GELDIG = "erkenning_niet_geldig"
     BRON_ONBEKEND = "bron_onbekend"
     BUDGET_ONTOEREIKEND = "budget_ontoereikend"
+    BUITEN_BUDGETPERIODE = "buiten_budgetperiode"
     OPDRACHT_BESTAAT = "opdracht_bestaat"
     OPLEIDER_WIJKT_AF = "opleider_wijkt_af"
 
@@ -115,6 +116,8 @@ UITLEG: dict[Code, str] = {
     Code.ERKENNING_NIET_GELDIG: "Op deze datum is de erkenning van de werkplek niet geldig.",
     Code.BRON_ONBEKEND: "Voor deze bron is geen budget vastgesteld. Stel het budget eerst vast.",
     Code.BUDGET_ONTOEREIKEND: "Het budget van deze bron is ontoereikend. Kies een andere bron of verhoog het budget.",
+    Code.BUITEN_BUDGETPERIODE: "Vandaag valt buiten de periode van het budget van deze bron. "
+    "Kies een andere bron of stel het budget opnieuw vast.",
     Code.OPDRACHT_BESTAAT: "Voor dit traject loopt al een opdracht. Trek die eerst in.",
     Code.OPLEIDER_WIJKT_AF: "De opleider is niet de opleider van dit traject.",
 }

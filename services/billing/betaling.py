@@ -36,6 +36,7 @@ class Betaling:
     bedrag_cent: Cents
     kenmerk: Betalingskenmerk
     status: Status
+    verrekend_cent: Cents = 0
 
     @classmethod
     def evolve(cls, state: Self | None, fact: Fact[Any]) -> Self | None:
@@ -49,6 +50,7 @@ class Betaling:
                 bedrag_cent=data.bedrag_cent,
                 kenmerk=data.kenmerk,
                 status=Status.OPGEDRAGEN,
+                verrekend_cent=data.verrekend_cent,
             )
         if state is None:
             return None
@@ -58,8 +60,9 @@ class Betaling:
             return replace(state, status=Status.MISLUKT)
         return state
 
-    def bevestigen(self, datum: date, vandaag: date) -> betaling.Bevestigd:
-        """The bank paid; also after an earlier failure.
+    def bevestigen(self, datum: date, vandaag: date, *, staat: bool) -> betaling.Bevestigd:
+        """The bank paid; also after an earlier failure. `staat` says that the invoice was not credited meanwhile:
+        what is paid of one that was, its supplier holds.
 
         Raises:
             Refused: it was paid before, or the date is in the future.
@@ -70,6 +73,7 @@ class Betaling:
             factuurnummer=self.factuurnummer,
             kenmerk=self.kenmerk,
             datum=datum,
+            tegoed_cent=0 if staat else self.bedrag_cent,
         )
 
     def mislukken(self, datum: date, redencode: betaling.Misluktreden, vandaag: date) -> betaling.Mislukt:

@@ -1,16 +1,19 @@
 """Which messages billing answers, and what follows from them."""
 
+from datetime import date
+
 from contracts import betaling, budget, factuur, opdracht, traject, verklaring
 from contracts.catalogue import Owner
 from contracts.fields import Bron, Categorie, PartnerId, Rol, Trajectnummer
 from contracts.model import Data, Leeg
 from contracts.ontvangst import Code, Waarop
 from services.billing import tables
-from services.billing.betaling import Betaling, kenmerk_van
+from services.billing.betaling import Betaling
 from services.billing.budget import Budget
-from services.billing.factuur import Factuur
-from services.billing.nummering import Nummering, by_reeks
-from services.billing.opdracht import Opdracht
+from services.billing.factuur import Factuur, Status, by_factuurnummer
+from services.billing.nummering import Nummering, by_reeks, reeks_van
+from services.billing.opdracht import Opdracht, by_opdrachtnummer
+from services.billing.tegoed import Tegoed
 from services.billing.trajectbeeld import Trajectbeeld
 from services.chassis.aggregate import by_subject, by_trajectnummer
 from services.chassis.messages import (
@@ -44,12 +47,13 @@ service.aggregate(Budget, tables.budget, moved_by={"budget": by_subject, "bested
 service.aggregate(
     Opdracht,
     tables.opdracht,
-    moved_by={"opdracht": by_subject},
+    moved_by={"opdracht": by_subject, "factuur": by_opdrachtnummer},
     lookups={"registratie": lambda state: state.registratie},
 )
-service.aggregate(Factuur, tables.factuur, moved_by={"factuur": by_subject})
+service.aggregate(Factuur, tables.factuur, moved_by={"factuur": by_subject, "betaling": by_factuurnummer})
 service.aggregate(Nummering, tables.nummering, moved_by={"factuur": by_reeks})
 service.aggregate(Betaling, tables.betaling, moved_by={"betaling": by_subject})
+service.aggregate(Tegoed, tables.tegoed, moved_by={"factuur": by_reeks, "betaling": by_reeks})
 
 
 @service.parties("budget")
@@ -96,9 +100,10 @@ def opdracht_verstrekt(event: Submission[opdracht.Verstrekt], work: Work) -> Fol
             raise Refused(Code.REFERENTIE_HERGEBRUIKT, "referentie")
     beeld = _beeld(work, data.trajectnummer)
     beeld.opdrachtbaar(data.opleider)
-    reserved = _budget(work, data.bron).reserveren(data.bedrag_cent)
+    reserved = _budget(work, data.bron).reserveren(data.bedrag_cent, work.calendar.today())
     yield Emit(work.draw("OP"), data, _dossier(work, data.trajectnummer, data.opleider))
     yield _besteding(work, data.bron, reserved)
+    yield from _reken_af(work, data.trajectnummer)
 
 
 @service.submission(opdracht.Ingetrokken)
@@ -109,28 +114,28 @@ def opdracht_ingetrokken(event: Submission[opdracht.IngetrokkenInzending], work:
 @service.fact(traject.IntakeAfgerond, traject.Uitgevallen, traject.Teruggetrokken, traject.Gesloten)
 def traject_beeindigd(event: Fact[Data], work: Work) -> Follows:
     """However a traject ends, what is reserved for it and not invoiced is freed, once."""
-    beeld = work.get(Trajectbeeld, event.subject)
-    if beeld and beeld.beeindigd and beeld.opdracht and not beeld.factuur:
-        categorie = getattr(event.data, "categorie", Categorie.OVERIG)
-        yield from _trek_in(work, _opdracht(work, beeld.opdracht), categorie)
+    yield from _reken_af(work, event.subject, getattr(event.data, "categorie", Categorie.OVERIG))
 
 
 @service.fact(verklaring.Afgegeven)
 def verklaring_afgegeven(event: Fact[verklaring.Afgegeven], work: Work) -> Follows:
-    yield from _factureer(work, event.data.trajectnummer)
+    yield from _reken_af(work, event.data.trajectnummer)
 
 
 @service.fact(verklaring.Ingetrokken)
 def verklaring_ingetrokken(event: Fact[verklaring.Ingetrokken], work: Work) -> Follows:
-    """Credits the invoice for this verklaring, unless it was approved; then a new verklaring may be invoiced."""
+    """Credits the invoice for this verklaring, paid or not; then a new verklaring may be invoiced."""
     beeld = work.get(Trajectbeeld, event.data.trajectnummer)
-    if beeld is None or beeld.factuur is None or beeld.gefactureerd != event.subject:
+    order = _opdracht(work, beeld.opdracht) if beeld and beeld.opdracht else None
+    if beeld is None or order is None or order.factuurnummer is None or beeld.gefactureerd != event.subject:
         return
-    invoice = _factuur(work, beeld.factuur)
-    if invoice.crediteerbaar:
-        dossier = _dossier(work, invoice.trajectnummer, invoice.opleider)
-        yield Emit(_volgend_nummer(work, invoice.opleider), invoice.crediteren(), dossier)
-        yield from _factureer(work, invoice.trajectnummer)
+    invoice = _factuur(work, order.factuurnummer)
+    dossier = _dossier(work, invoice.trajectnummer, invoice.opleider)
+    yield Emit(_volgend_nummer(work, invoice.opleider), invoice.crediteren(), dossier)
+    if invoice.status is Status.BETAALD:
+        yield _besteding(work, order.bron, _budget(work, order.bron).terugkomen(invoice.bedrag_cent))
+        yield _besteding(work, order.bron, _budget(work, order.bron).weer_reserveren(order.bedrag_cent))
+    yield from _reken_af(work, invoice.trajectnummer)
 
 
 @service.submission(factuur.Goedgekeurd)
@@ -138,14 +143,11 @@ def factuur_goedgekeurd(event: Submission[Leeg], work: Work) -> Follows:
     invoice = _factuur(work, event.about)
     dossier = _dossier(work, invoice.trajectnummer, invoice.opleider)
     yield Emit(invoice.nummer, invoice.goedkeuren(staat=_staat(work, invoice)), dossier)
-    order = betaling.Opgedragen(
-        trajectnummer=invoice.trajectnummer,
-        factuurnummer=invoice.nummer,
-        opleider=invoice.opleider,
-        bedrag_cent=invoice.bedrag_cent,
-        kenmerk=kenmerk_van(invoice.nummer),
-    )
-    yield Emit(work.draw("BT"), order, dossier)
+    order = invoice.betalen(work.get(Tegoed, reeks_van(invoice.nummer)))
+    nummer = work.draw("BT")
+    yield Emit(nummer, order, dossier)
+    if not order.bedrag_cent:
+        yield from _betaald(work, _betaling(work, nummer), work.calendar.today())
 
 
 @service.submission(factuur.Afgekeurd)
@@ -157,13 +159,7 @@ def factuur_afgekeurd(event: Submission[factuur.AfgekeurdInzending], work: Work)
 
 @service.submission(betaling.Bevestigd)
 def betaling_bevestigd(event: Submission[betaling.BevestigdInzending], work: Work) -> Follows:
-    payment = _betaling(work, event.about)
-    paid = payment.bevestigen(event.data.datum, work.calendar.today())
-    yield Emit(payment.nummer, paid, _dossier(work, payment.trajectnummer, payment.opleider))
-    order = _opdracht(work, _factuur(work, payment.factuurnummer).opdrachtnummer)
-    yield _besteding(work, order.bron, _budget(work, order.bron).besteden(payment.bedrag_cent))
-    if rest := order.bedrag_cent - payment.bedrag_cent:
-        yield _besteding(work, order.bron, _budget(work, order.bron).vrijvallen(rest))
+    return _betaald(work, _betaling(work, event.about), event.data.datum)
 
 
 @service.submission(betaling.Mislukt)
@@ -175,23 +171,38 @@ def betaling_mislukt(event: Submission[betaling.MisluktInzending], work: Work) -
 
 def _trek_in(work: Work, order: Opdracht, categorie: Categorie) -> Follows:
     """The opdracht is off, and its reservation free."""
-    beeld = _beeld(work, order.trajectnummer)
-    gefactureerd = beeld.opdracht == order.nummer and beeld.factuur is not None
-    withdrawn = order.intrekken(categorie, gefactureerd=gefactureerd)
+    withdrawn = order.intrekken(categorie)
     yield Emit(order.nummer, withdrawn, _dossier(work, order.trajectnummer, order.opleider))
     yield _besteding(work, order.bron, _budget(work, order.bron).vrijvallen(order.bedrag_cent))
 
 
-def _factureer(work: Work, trajectnummer: Trajectnummer) -> Follows:
-    """The invoice that is due for this traject, if one is. Only its own school is paid."""
+def _reken_af(work: Work, trajectnummer: Trajectnummer, categorie: Categorie = Categorie.OVERIG) -> Follows:
+    """What is due for this traject now: the invoice for its verklaring, or its reservation back. Only the school
+    that issued the verklaring is paid for it.
+    """
     beeld = work.get(Trajectbeeld, trajectnummer)
-    if beeld is None or beeld.opdracht is None or not beeld.factureerbaar:
+    if beeld is None or beeld.opdracht is None:
         return
     order = _opdracht(work, beeld.opdracht)
-    if order.opleider != beeld.opleider:
+    if beeld.te_factureren(order.opleider):
+        dossier = _dossier(work, trajectnummer, order.opleider)
+        yield Emit(_volgend_nummer(work, order.opleider), order.factureren(), dossier)
+    elif beeld.af(order.opleider):
+        yield from _trek_in(work, order, categorie)
+
+
+def _betaald(work: Work, payment: Betaling, datum: date) -> Follows:
+    """What was reserved is spent, unless the invoice was credited while its payment was under way."""
+    invoice = _factuur(work, payment.factuurnummer)
+    staat = _staat(work, invoice)
+    paid = payment.bevestigen(datum, work.calendar.today(), staat=staat)
+    yield Emit(payment.nummer, paid, _dossier(work, payment.trajectnummer, payment.opleider))
+    if not staat:
         return
-    dossier = _dossier(work, trajectnummer, order.opleider)
-    yield Emit(_volgend_nummer(work, order.opleider), order.factureren(), dossier)
+    order = _opdracht(work, invoice.opdrachtnummer)
+    yield _besteding(work, order.bron, _budget(work, order.bron).besteden(invoice.bedrag_cent))
+    if rest := order.bedrag_cent - invoice.bedrag_cent:
+        yield _besteding(work, order.bron, _budget(work, order.bron).vrijvallen(rest))
 
 
 def _volgend_nummer(work: Work, opleider: PartnerId) -> str:
@@ -203,7 +214,7 @@ def _volgend_nummer(work: Work, opleider: PartnerId) -> str:
 
 def _staat(work: Work, invoice: Factuur) -> bool:
     """Whether the invoice was not credited."""
-    return _beeld(work, invoice.trajectnummer).factuur == invoice.nummer
+    return _opdracht(work, invoice.opdrachtnummer).factuurnummer == invoice.nummer
 
 
 def _beeld(work: Work, trajectnummer: Trajectnummer) -> Trajectbeeld:

@@ -26,6 +26,11 @@ class Nummering:
         return f"{self.reeks}-{self.laatste + 1:06d}"
 
 
+def reeks_van(factuurnummer: Factuurnummer) -> str:
+    """The series that a number belongs to: each supplier has its own."""
+    return factuurnummer.partition("-")[0]
+
+
 def by_reeks(fact: Fact[Any]) -> str:
-    """The series that the number of an invoice or credit note belongs to."""
-    return fact.subject.partition("-")[0]
+    """The series of the invoice that a fact of `factuur` or `betaling` is about."""
+    return reeks_van(getattr(fact.data, "factuurnummer", fact.subject))

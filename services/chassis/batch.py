@@ -329,7 +329,7 @@ class Batch:
         today = self._work.calendar.now()
         until = item.pending.until if item.pending and item.pending.until else None
         if until is not None and until <= today:
-            self._reply(item, wire.refused(Code.TE_VROEG_VERLOPEN))
+            self._reply(item, wire.refused(verdict.anders))
             return
         first = until is None
         until = until or today + timedelta(days=verdict.days)

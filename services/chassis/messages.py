@@ -134,13 +134,18 @@ class Refused(Verdict):
 
 
 class TooEarly(Verdict):
-    """Judge it again when that aggregate changes, until `days` calendar days have passed."""
+    """Judge it again when that aggregate changes, until `days` calendar days have passed; then it is refused
+    with `anders`.
+    """
 
-    def __init__(self, waarop: Waarop, on: On, *, days: int = 30) -> None:
+    def __init__(
+        self, waarop: Waarop, on: On, *, days: int = 30, anders: Code = Code.TE_VROEG_VERLOPEN
+    ) -> None:
         super().__init__(waarop.value)
         self.waarop = waarop
         self.on = on
         self.days = days
+        self.anders = anders
 
 
 class AlreadyKnown(Verdict):

@@ -139,6 +139,14 @@ def _handtekening(data: traject.Handtekening) -> str:
     return f"{wie} op {_dag(data.datum)}"
 
 
+def _tegoed(cent: int) -> str:
+    return f" Daarvan gaat {_euro(cent)} van de volgende betaling af." if cent else ""
+
+
+def _verrekend(cent: int) -> str:
+    return f" Er gaat {_euro(cent)} af, van een factuur die gecrediteerd is." if cent else ""
+
+
 def _werkplek(data: match.Voorgesteld | match.Bevestigd | match.Erkend | match.HerplaatsingGestart) -> str:
     return f"vestiging {data.vestigingsnummer} (crebo {data.crebo})"
 
@@ -222,13 +230,14 @@ ZINNEN: Final[Mapping[type[Data], Callable[[Any, str], str]]] = {
     factuur.Afgekeurd: lambda data, nummer: f"De factuur {nummer} is afgekeurd, om {_opsomming(data.regelcodes)}.",
     factuur.Gecrediteerd: lambda data, nummer: (
         f"De factuur {data.vorig_factuurnummer} is gecrediteerd met {nummer}: {_euro(data.bedrag_cent)}."
+        f"{_tegoed(data.tegoed_cent)}"
     ),
     betaling.Opgedragen: lambda data, nummer: (
         f"De betaling {nummer} van factuur {data.factuurnummer} aan {data.opleider} is gevraagd: "
-        f"{_euro(data.bedrag_cent)}."
+        f"{_euro(data.bedrag_cent)}.{_verrekend(data.verrekend_cent)}"
     ),
     betaling.Bevestigd: lambda data, nummer: (
-        f"De factuur {data.factuurnummer} is op {_dag(data.datum)} betaald ({nummer})."
+        f"De factuur {data.factuurnummer} is op {_dag(data.datum)} betaald ({nummer}).{_tegoed(data.tegoed_cent)}"
     ),
     betaling.Mislukt: lambda data, nummer: (
         f"De betaling {nummer} van factuur {data.factuurnummer} is op {_dag(data.datum)} mislukt. "

@@ -41,6 +41,8 @@ class Erkenning:
     geweigerd_op: date | None = None
     besluit: erkenning.Verleend | None = None
     """That of SBB, until it is withdrawn or requested anew."""
+    eerdere_besluiten: tuple[erkenning.Verleend, ...] = ()
+    """Those that `besluit` renewed."""
 
     @classmethod
     def evolve(cls, state: Self | None, fact: Fact[Any]) -> Self | None:
@@ -58,11 +60,14 @@ class Erkenning:
         if state is None:
             return None
         if isinstance(data, erkenning.Verleend):
-            return replace(state, status=Status.VERLEEND, geweigerd_op=None, besluit=data)
+            eerdere = (*state.eerdere_besluiten, *((state.besluit,) if state.besluit else ()))
+            return replace(
+                state, status=Status.VERLEEND, geweigerd_op=None, besluit=data, eerdere_besluiten=eerdere
+            )
         if isinstance(data, erkenning.Geweigerd):
             return replace(state, status=Status.GEWEIGERD, geweigerd_op=data.datum)
         if isinstance(data, erkenning.Ingetrokken):
-            return replace(state, status=Status.INGETROKKEN, besluit=None)
+            return replace(state, status=Status.INGETROKKEN, besluit=None, eerdere_besluiten=())
         return state
 
     @property
@@ -81,17 +86,24 @@ class Erkenning:
         """
         return self.besluit if self.besluit and dag <= self.besluit.geldig_tot else None
 
+    def geldende_besluiten(self, dag: date) -> tuple[erkenning.Verleend, ...]:
+        """What has not lapsed by that day, the latest last: until a renewal begins, the one before it holds."""
+        besluiten = (*self.eerdere_besluiten, *((self.besluit,) if self.besluit else ()))
+        return tuple(besluit for besluit in besluiten if dag <= besluit.geldig_tot)
+
     def geblokkeerd_op(self, dag: date) -> bool:
         """Whether a refusal stands in the way of a new request on that day."""
         return self.geweigerd_op is not None and dag < _months_after(self.geweigerd_op, BLOKKADE)
 
     def verlenen(self, besluit: erkenning.Verleend, vandaag: date) -> erkenning.Verleend:
-        """Also without an open request, after a refusal (the objection succeeded), and from a later date on.
+        """Also without an open request, after a refusal (the objection succeeded), from a later date on, and as
+        a renewal: one that holds longer than the one before it.
 
         Raises:
-            Refused: there is one that has not lapsed, or this one already has.
+            Refused: there is one that holds as long, or this one has lapsed already.
         """
-        if self.geldend_besluit(vandaag):
+        geldend = self.geldend_besluit(vandaag)
+        if geldend and besluit.geldig_tot <= geldend.geldig_tot:
             raise Refused(Code.STATUS_PAST_NIET, "subject")
         if besluit.geldig_tot < vandaag:
             raise Refused(Code.DATUM_ONJUIST, "data.geldig_tot")

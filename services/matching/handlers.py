@@ -11,18 +11,16 @@ from services.chassis.messages import (
     Dossier,
     Emit,
     Follows,
-    On,
     Parties,
     Refused,
     Submission,
-    TooEarly,
     registered_as,
 )
 from services.chassis.service import Service
 from services.chassis.work import Work
 from services.matching import tables
 from services.matching.erkenning import BESLISTERMIJN, Erkenning
-from services.matching.match import Match, Status, plaats
+from services.matching.match import Match, plaats
 from services.matching.trajectbeeld import Trajectbeeld
 
 service = Service(Owner.MATCHING, shared=frozenset({"match"}))
@@ -55,11 +53,15 @@ def betrokken_bij_match(
 ) -> Parties:
     if isinstance(event.data, match.Voorgesteld | match.HerplaatsingInzending):
         beeld = _beeld(work, event.data.trajectnummer)
-        parties = beeld.dossier(work.registry, event.data.vestigingsnummer).parties
-        if not any(rol is Rol.WSP for rol, _ in parties):
-            raise TooEarly(Waarop.TRAJECT_IN_STATUS, On(Trajectbeeld, beeld.nummer))
-        return parties
-    return _dossier(work, _match(work, event.about)).parties
+        vestigingsnummer = event.data.vestigingsnummer
+    else:
+        known = _match(work, event.about)
+        beeld = _beeld(work, known.trajectnummer)
+        vestigingsnummer = known.vestigingsnummer
+    parties = beeld.dossier(work.registry, vestigingsnummer).parties
+    if Rol.WSP in work.registry[event.partner].rollen and event.partner not in {p for _, p in parties}:
+        raise beeld.nog_geen_partij(Rol.WSP)
+    return parties
 
 
 @service.parties("erkenning")
@@ -98,9 +100,10 @@ def bevestigd(event: Submission[Leeg], work: Work) -> Follows:
         return
     for other in work.find(Match, "voorgesteld_voor", confirmed.trajectnummer):
         yield _emit(work, other, other.vervallen(Categorie.OVERIG))
-    if known and (besluit := known.geldend_besluit(vandaag)):
+    besluiten = known.geldende_besluiten(vandaag) if known else ()
+    for besluit in besluiten:
         yield _emit(work, confirmed, confirmed.erkennen(besluit))
-    elif known is None or not known.aangevraagd:
+    if not besluiten and not (known and known.aangevraagd):
         yield _aanvraag(work, confirmed, known)
 
 
@@ -118,18 +121,20 @@ def vervallen(event: Submission[match.VervallenInzending], work: Work) -> Follow
 
 @service.submission(erkenning.Verleend)
 def verleend(event: Submission[erkenning.Verleend], work: Work) -> Follows:
+    """Every active match there is told, also of a renewal: a start is judged by what is valid on its date."""
     granted = _erkenning(work, event.about)
     yield Emit(event.about, granted.verlenen(event.data, work.calendar.today()), _dossier_sbb(work, granted))
-    for waiting in _wachtend(work, granted):
-        yield _emit(work, waiting, waiting.erkennen(event.data))
+    for active in work.find(Match, "actief_op", granted.plaats):
+        yield _emit(work, active, active.erkennen(event.data))
 
 
 @service.submission(erkenning.Geweigerd)
 def geweigerd(event: Submission[erkenning.Geweigerd], work: Work) -> Follows:
+    """A request is open only where no recognition is valid, so no match there can go on."""
     refused = _erkenning(work, event.about)
     yield Emit(event.about, refused.weigeren(event.data, work.calendar.today()), _dossier_sbb(work, refused))
-    for waiting in _wachtend(work, refused):
-        yield _emit(work, waiting, waiting.vervallen(Categorie.ERKENNING))
+    for active in work.find(Match, "actief_op", refused.plaats):
+        yield _emit(work, active, active.vervallen(Categorie.ERKENNING))
 
 
 @service.submission(erkenning.Ingetrokken)
@@ -177,11 +182,6 @@ def _aanvraag(work: Work, confirmed: Match, known: Erkenning | None) -> Emit:
     if known:
         return Emit(known.nummer, data, _dossier_sbb(work, known))
     return Emit(work.draw("ER"), data, Dossier(work.new_id(), _sbb(work)))
-
-
-def _wachtend(work: Work, place: Erkenning) -> list[Match]:
-    """The matches that were confirmed at this place and wait for its recognition."""
-    return [found for found in work.find(Match, "actief_op", place.plaats) if found.status is Status.BEVESTIGD]
 
 
 def _beeld(work: Work, trajectnummer: Trajectnummer) -> Trajectbeeld:

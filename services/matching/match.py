@@ -116,12 +116,12 @@ class Match:
         return match.Afgewezen(trajectnummer=self.trajectnummer)
 
     def erkennen(self, besluit: erkenning.Verleend) -> match.Erkend:
-        """Its place is recognised, now or from a later date on.
+        """Its place is recognised, now or from a later date on; or that recognition is renewed.
 
         Raises:
-            Refused: it does not wait for recognition.
+            Refused: it is not active.
         """
-        self._is(Status.BEVESTIGD)
+        self._is(Status.BEVESTIGD, Status.ERKEND)
         return match.Erkend(
             trajectnummer=self.trajectnummer,
             kvk=self.kvk,

@@ -1,15 +1,17 @@
 """What matching knows of a traject, as its facts tell."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from contracts import traject, verklaring
-from contracts.fields import PartnerId, Rol, Trajectnummer, Vestigingsnummer
+from contracts.fields import PartnerId, Rol, Trajectnummer, Verklaringnummer, Vestigingsnummer
 from contracts.ontvangst import Code, Waarop
 from contracts.partners import Registry
 from services.chassis.betrokkenen import Betrokkenen
 from services.chassis.messages import Dossier, Fact, On, Refused, TooEarly
 
+NET_TOEGEWEZEN: Final = 1
+"""Calendar days in which word of an assignment has surely come."""
 _ENDED = (traject.Uitgevallen, traject.Teruggetrokken, traject.Gesloten)
 
 
@@ -18,8 +20,8 @@ class Trajectbeeld:
     nummer: Trajectnummer
     betrokkenen: Betrokkenen
     geschikt: bool = False
-    afgerond: bool = False
-    """A verklaring was issued, and not withdrawn."""
+    verklaringen: frozenset[Verklaringnummer] = frozenset()
+    """Issued, and not heard to be withdrawn: facts of two verklaringen overtake one another."""
     beeindigd: bool = False
 
     @classmethod
@@ -40,10 +42,19 @@ class Trajectbeeld:
         if isinstance(data, traject.Heropend):
             return replace(state, beeindigd=False)
         if isinstance(data, verklaring.Afgegeven):
-            return replace(state, afgerond=True)
+            return replace(state, verklaringen=state.verklaringen | {fact.subject})
         if isinstance(data, verklaring.Ingetrokken):
-            return replace(state, afgerond=False)
+            return replace(state, verklaringen=state.verklaringen - {fact.subject})
         return state
+
+    def nog_geen_partij(self, rol: Rol) -> TooEarly:
+        """A partner in that role acts in a traject that has none yet, or has another. It may have been assigned a
+        moment ago; if not, it is no party.
+        """
+        on = On(Trajectbeeld, self.nummer)
+        if not any(toegewezen is rol for toegewezen, _ in self.betrokkenen.toegewezen):
+            return TooEarly(Waarop.TRAJECT_IN_STATUS, on)
+        return TooEarly(Waarop.TRAJECT_IN_STATUS, on, days=NET_TOEGEWEZEN, anders=Code.GEEN_PARTIJ)
 
     def loopt(self) -> None:
         """Whether the traject still has a use for a workplace.
@@ -51,7 +62,7 @@ class Trajectbeeld:
         Raises:
             Refused: it has ended or reached its goal.
         """
-        if self.beeindigd or self.afgerond:
+        if self.beeindigd or self.verklaringen:
             raise Refused(Code.STATUS_PAST_NIET)
 
     def zoekt_werkplek(self) -> None:

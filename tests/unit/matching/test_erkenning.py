@@ -151,6 +151,38 @@ def test_recognition_that_has_not_lapsed_cannot_be_granted_again(vanaf: date) ->
     assert refused.value.code is Code.STATUS_PAST_NIET
 
 
+def test_renewal_reaches_every_active_match_and_the_earlier_decision_holds_until_it_begins() -> None:
+    desk = at_matching()
+    nummer, first = requested(desk)
+    grant(desk, nummer, tot=date(2026, 11, 30))
+    facts = grant(desk, nummer, vanaf=NEXT_MONTH)
+    assert told(facts) == [("erkenning.verleend", nummer), ("match.erkend", first)]
+    assert recognition(facts[1]) == (LEERBEDRIJF, NEXT_MONTH, date(2030, 11, 1))
+    both = confirm(desk, proposed(desk, a_fit_traject(desk)))[1:]
+    assert [recognition(fact)[1:] for fact in both] == [
+        (TODAY, date(2026, 11, 30)),
+        (NEXT_MONTH, date(2030, 11, 1)),
+    ]
+
+
+def test_recognition_granted_anew_after_it_lapsed_reaches_the_matches_that_had_it() -> None:
+    desk = at_matching()
+    nummer, first = requested(desk)
+    grant(desk, nummer, tot=date(2026, 12, 31))
+    days_on(desk, date(2027, 1, 4))
+    facts = grant(desk, nummer, vanaf=date(2027, 1, 4))
+    assert told(facts)[1:] == [("match.erkend", first)]
+
+
+def test_refusal_after_a_lapse_takes_the_matches_along_that_ran_on_the_old_recognition() -> None:
+    desk = at_matching()
+    nummer, first = requested(desk)
+    grant(desk, nummer, tot=date(2026, 12, 31))
+    days_on(desk, date(2027, 1, 4))
+    _, second = requested(desk)
+    assert {subject for _, subject in told(refuse(desk, nummer))[1:]} == {first, second}
+
+
 def test_recognition_that_has_ended_already_is_refused() -> None:
     desk = at_matching()
     nummer, _ = requested(desk)

@@ -40,6 +40,21 @@ def status_of(desk: Desk, matchnummer: str) -> Status:
     return desk.state(Match, matchnummer).status
 
 
+def issued(desk: Desk, trajectnummer: str, nummer: str) -> None:
+    desk.hear(
+        verklaring.Afgegeven(
+            trajectnummer=trajectnummer,
+            opleider=SCHOOL,
+            crebo="25252",
+            dossierversie="2024",
+            werkprocessen=("B1-K1-W1",),
+            datum=TODAY,
+            documenthash="sha256:" + "0" * 64,
+        ),
+        subject=nummer,
+    )
+
+
 def test_proposal_reaches_the_parties_of_the_traject_and_that_employer() -> None:
     desk = at_matching()
     (fact,) = desk.submit(match.Voorgesteld, a_proposal(a_fit_traject(desk)), partner=WSP)
@@ -88,18 +103,7 @@ def test_traject_that_ended_takes_no_proposal_until_it_is_reopened() -> None:
 def test_traject_with_its_verklaring_takes_no_proposal() -> None:
     desk = at_matching()
     nummer = a_fit_traject(desk)
-    desk.hear(
-        verklaring.Afgegeven(
-            trajectnummer=nummer,
-            opleider=SCHOOL,
-            crebo="25252",
-            dossierversie="2024",
-            werkprocessen=("B1-K1-W1",),
-            datum=TODAY,
-            documenthash="sha256:" + "0" * 64,
-        ),
-        subject=a_number("VK"),
-    )
+    issued(desk, nummer, a_number("VK"))
     with pytest.raises(Refused) as refused:
         proposed(desk, nummer)
     assert refused.value.code is Code.STATUS_PAST_NIET
@@ -112,12 +116,23 @@ def test_crebo_outside_the_table_is_refused() -> None:
     assert (refused.value.code, refused.value.veld) == (Code.CREBO_ONBEKEND, "data.crebo")
 
 
-def test_only_a_party_may_propose() -> None:
+def test_proposal_of_another_wsp_waits_a_day_for_word_that_it_was_assigned() -> None:
     desk = at_matching()
     nummer = a_fit_traject(desk)
     desk.hear(traject.BetrokkeneToegewezen(rol=Rol.WSP, partner="wsp-elders"), subject=nummer)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(TooEarly) as early:
         proposed(desk, nummer)
+    assert (early.value.on, early.value.days) == (On(Trajectbeeld, nummer), 1)
+    assert early.value.anders is Code.GEEN_PARTIJ
+    desk.hear(traject.BetrokkeneToegewezen(rol=Rol.WSP, partner=WSP), subject=nummer)
+    assert proposed(desk, nummer)
+
+
+def test_who_has_another_role_never_becomes_the_one_to_propose() -> None:
+    desk = at_matching()
+    bakery = proposed(desk, a_fit_traject(desk))
+    with pytest.raises(Refused) as refused:
+        let_lapse(desk, bakery, by=GREENPORT)
     assert refused.value.code is Code.GEEN_PARTIJ
 
 
@@ -284,6 +299,21 @@ def test_replacement_waits_for_a_match_that_is_not_known_yet() -> None:
     with pytest.raises(TooEarly) as early:
         desk.submit(match.HerplaatsingGestart, a_replacement(a_fit_traject(desk), unknown), partner=WSP)
     assert early.value.on == On(Match, unknown)
+
+
+def test_facts_of_two_verklaringen_that_overtake_one_another_leave_the_valid_one() -> None:
+    desk = at_matching()
+    nummer, old, new = a_fit_traject(desk), a_number("VK"), a_number("VK")
+    issued(desk, nummer, new)
+    issued(desk, nummer, old)
+    withdrawal = verklaring.Ingetrokken(
+        trajectnummer=nummer, datum=TODAY, redencode=verklaring.VerklaringIntrekreden.CORRECTIE
+    )
+    desk.hear(withdrawal, subject=old)
+    with pytest.raises(Refused):
+        proposed(desk, nummer)
+    desk.hear(withdrawal, subject=new)
+    assert proposed(desk, nummer)
 
 
 def test_sbb_reads_no_match() -> None:
