@@ -63,46 +63,62 @@ class Desk:
         Raises:
             Verdict: Refused, TooEarly or AlreadyKnown.
         """
+        return self.take_in(
+            self.submission(fact, data, partner=partner, subject=subject, namens=namens, referentie=referentie)
+        )
+
+    def submission(
+        self,
+        fact: type[Data],
+        data: Data | None = None,
+        *,
+        partner: PartnerId,
+        subject: str | None = None,
+        namens: Rol | None = None,
+        referentie: str | None = None,
+    ) -> Submission[Data]:
+        """What `partner` sends; `take_in` may come later, and more than once."""
         event_type = CATALOGUE.of(fact)
         assert event_type.submission is not None
         assert isinstance(data or Leeg(), event_type.submission)
-        source = sorted(self.work.registry[partner].sources)[0]
-        return self._decide(
-            Submission(
-                type=event_type,
-                id=new_uuid(),
-                source=source,
-                partner=partner,
-                subject=subject,
-                referentie=referentie,
-                namens=namens,
-                time=self.calendar.now(),
-                data=data or Leeg(),
-            )
+        return Submission(
+            type=event_type,
+            id=new_uuid(),
+            source=sorted(self.work.registry[partner].sources)[0],
+            partner=partner,
+            subject=subject,
+            referentie=referentie,
+            namens=namens,
+            time=self.calendar.now(),
+            data=data or Leeg(),
         )
 
     def hear(
         self, data: Data, *, subject: str, actor: PartnerId = "leerwerkloket", correlationid: str | None = None
     ) -> list[Fact[Data]]:
         """What follows when a fact of another service arrives."""
+        return self.take_in(self.fact(data, subject=subject, actor=actor, correlationid=correlationid))
+
+    def fact(
+        self, data: Data, *, subject: str, actor: PartnerId = "leerwerkloket", correlationid: str | None = None
+    ) -> Fact[Data]:
+        """A fact of another service, made now; `take_in` may come later."""
         event_type = CATALOGUE.of(type(data))
         assert event_type.owner is not None
         stream = (event_type.entity, subject)
         self._sequences[stream] = self._sequences.get(stream, 0) + 1
-        return self._decide(
-            Fact(
-                type=event_type,
-                id=new_uuid(),
-                source=service_source(event_type.owner),
-                subject=subject,
-                sequence=self._sequences[stream],
-                time=self.calendar.now(),
-                recorded=self.calendar.now(),
-                correlationid=correlationid or "0198c5d2-7c1e-7a33-9d5e-0c6b9a4f1e21",
-                causationid=new_uuid(),
-                actor=actor,
-                data=data,
-            )
+        return Fact(
+            type=event_type,
+            id=new_uuid(),
+            source=service_source(event_type.owner),
+            subject=subject,
+            sequence=self._sequences[stream],
+            time=self.calendar.now(),
+            recorded=self.calendar.now(),
+            correlationid=correlationid or "0198c5d2-7c1e-7a33-9d5e-0c6b9a4f1e21",
+            causationid=new_uuid(),
+            actor=actor,
+            data=data,
         )
 
     def state(self, kind: type[T], key: str) -> T:
@@ -110,7 +126,12 @@ class Desk:
         assert found is not None, f"no {kind.__name__} {key}"
         return found
 
-    def _decide(self, event: Submission[Data] | Fact[Data]) -> list[Fact[Data]]:
+    def take_in(self, event: Submission[Data] | Fact[Data]) -> list[Fact[Data]]:
+        """What follows from a message.
+
+        Raises:
+            Verdict: a submission is not accepted.
+        """
         try:
             facts = decide(self.service, event, self.work, self.calendar.now())
         except Exception:

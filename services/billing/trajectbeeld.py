@@ -103,9 +103,7 @@ class Trajectbeeld:
         if self.opleider is None:
             raise TooEarly(Waarop.TRAJECT_IN_STATUS, on)
         if opleider != self.opleider:
-            raise TooEarly(
-                Waarop.TRAJECT_IN_STATUS, on, days=NET_TOEGEWEZEN, anders=Code.OPLEIDER_WIJKT_AF
-            )
+            raise TooEarly(Waarop.TRAJECT_IN_STATUS, on, days=NET_TOEGEWEZEN, anders=Code.OPLEIDER_WIJKT_AF)
 
     def te_factureren(self, opleider: PartnerId) -> bool:
         """Whether an invoice of that school is due: it issued a verklaring, and no invoice stands."""

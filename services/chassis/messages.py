@@ -138,9 +138,7 @@ class TooEarly(Verdict):
     with `anders`.
     """
 
-    def __init__(
-        self, waarop: Waarop, on: On, *, days: int = 30, anders: Code = Code.TE_VROEG_VERLOPEN
-    ) -> None:
+    def __init__(self, waarop: Waarop, on: On, *, days: int = 30, anders: Code = Code.TE_VROEG_VERLOPEN) -> None:
         super().__init__(waarop.value)
         self.waarop = waarop
         self.on = on

@@ -154,5 +154,3 @@ def test_credited_invoice_and_credit_note_cannot_be_approved() -> None:
         with pytest.raises(Refused) as refused:
             approve(desk, number)
         assert refused.value.code is Code.STATUS_PAST_NIET
-
-

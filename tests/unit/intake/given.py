@@ -142,6 +142,9 @@ class Zaak:
         )
         return self.meld(traject.PokOndertekend(pok_id=pok_id, handtekeningen=handtekeningen))
 
+    def pok_ontbonden(self, pok_id: str = POK, *, datum: date = VANDAAG) -> list[Fact[Data]]:
+        return self.meld(traject.PokOntbonden(pok_id=pok_id, datum=datum, categorie=Categorie.WERKGEVER))
+
     def gestart(self, datum: date = VANDAAG) -> list[Fact[Data]]:
         return self.meld(traject.Gestart(datum=datum))
 

@@ -67,6 +67,38 @@ def test_a_reopened_traject_stands_where_its_match_is_by_then() -> None:
     assert zaak.status() is Status.GESCHIKT
 
 
+@pytest.mark.parametrize("verliest", [Zaak.match_vervallen, lambda zaak: zaak.toegewezen(given.ANDER_ROC)])
+def test_a_running_traject_that_lost_what_it_rests_on_while_it_was_out_comes_back_interrupted(
+    verliest: Callable[[Zaak], object],
+) -> None:
+    zaak = given.een_lopend_traject()
+    zaak.uitgevallen()
+    verliest(zaak)
+    assert zaak.status() is Status.UITGEVALLEN
+    heropend, onderbroken = zaak.heropend()
+    assert (heropend.type.event, onderbroken.type.event) == ("heropend", "onderbroken")
+    assert zaak.status() is Status.ONDERBROKEN
+
+
+def test_a_withdrawn_verklaring_is_issued_again_though_the_workplace_is_gone() -> None:
+    zaak = given.een_afgerond_traject()
+    nummer = zaak.stand.verklaring or ""
+    assert zaak.match_vervallen() == []
+    assert zaak.status() is Status.AFGEROND
+    ingetrokken, onderbroken = zaak.verklaring_ingetrokken(nummer)
+    assert (ingetrokken.type.event, onderbroken.type.event) == ("ingetrokken", "onderbroken")
+    zaak.verklaring_afgegeven()
+    assert zaak.status() is Status.AFGEROND
+
+
+def test_the_school_of_a_verklaring_is_not_replaced_since_it_alone_corrects_it() -> None:
+    zaak = given.een_afgerond_traject()
+    with pytest.raises(Refused) as refused:
+        zaak.toegewezen(given.ANDER_ROC)
+    assert refused.value.code is Code.STATUS_PAST_NIET
+    zaak.toegewezen(given.ROC)
+
+
 def test_one_drops_out_of_a_running_or_interrupted_traject_only() -> None:
     with pytest.raises(TooEarly):
         given.een_voorbereid_traject().uitgevallen()

@@ -112,6 +112,16 @@ def test_no_start_before_the_recognition_begins() -> None:
     assert zaak.status() is Status.GESTART
 
 
+def test_a_start_is_judged_by_the_recognition_that_was_valid_on_its_date() -> None:
+    zaak = given.een_voorbereid_traject(tot=GISTEREN)
+    zaak.match_erkend(vanaf=MORGEN)
+    with pytest.raises(Refused) as refused:
+        zaak.gestart(VANDAAG)
+    assert refused.value.code is Code.ERKENNING_NIET_GELDIG
+    zaak.gestart(GISTEREN)
+    assert zaak.status() is Status.GESTART
+
+
 def test_no_start_with_a_plan_of_another_crebo() -> None:
     zaak = given.een_voorbereid_traject(crebo=given.ANDERE_CREBO)
     with pytest.raises(Refused) as refused:

@@ -7,7 +7,7 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from contracts import traject
-from contracts.fields import Categorie
+from contracts.fields import Categorie, number_from
 from contracts.ontvangst import Code, Waarop
 from services.chassis.messages import Refused, TooEarly
 from services.intake.traject import Status
@@ -213,6 +213,23 @@ def test_an_opdracht_for_another_school_does_not_count() -> None:
     zaak = given.een_voorbereid_traject()
     zaak.toegewezen(ANDER_ROC)
     assert zaak.status() is Status.ERKEND
+
+
+def test_a_replaced_school_takes_its_papers_along() -> None:
+    zaak = given.een_voorbereid_traject()
+    zaak.toegewezen(ANDER_ROC)
+    assert (zaak.stand.plan, zaak.stand.ingeschreven, zaak.stand.pok) == (None, False, None)
+    assert zaak.status() is Status.ERKEND
+
+
+def test_facts_of_two_opdrachten_that_overtake_one_another_leave_the_one_that_stands() -> None:
+    zaak = given.een_voorbereid_traject()
+    andere = number_from("OP", "000000009")
+    zaak.opdracht_verstrekt(nummer=andere)
+    zaak.opdracht_ingetrokken(andere)
+    assert zaak.status() is Status.VOORBEREID
+    zaak.opdracht_ingetrokken()
+    assert (zaak.status(), zaak.stand.opdracht) == (Status.ERKEND, None)
 
 
 def test_the_employer_of_the_active_match_reads_along() -> None:
