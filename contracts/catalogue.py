@@ -1,7 +1,8 @@
 """Every event type: its models, its owner, who may submit it and who may read it. The one place.
 
 `submitters` and `readers` are roles. A role says what one may do; whether a partner may do it in this
-traject is decided by its being party to it. `coordinatie` and `leerwerkloket` of the region read all.
+traject is decided by its being party to it. `coordinatie` and `leerwerkloket` of the region read all, but
+for what an event type says is `only_for` others.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -97,7 +98,10 @@ class _Stream:
         submission: type[Data] | None = None,
         namens: Collection[tuple[Rol, Rol]] = (),
         opens: bool = False,
+        only_for: Collection[Rol] = (),
     ) -> EventType:
+        """`only_for`: the roles that read it, where that is not everyone who reads the stream."""
+        readers = self.readers | ALWAYS_READS if self.owner else self.readers
         return EventType(
             entity=self.entity,
             event=event,
@@ -107,7 +111,7 @@ class _Stream:
             submission=(submission or fact) if by else None,
             submitters=frozenset(by),
             namens=frozenset(namens),
-            readers=self.readers | ALWAYS_READS if self.owner else self.readers,
+            readers=frozenset(only_for) or readers,
             opens=opens,
         )
 
@@ -168,6 +172,7 @@ _TYPES: Final = (
     _traject.event("gesloten", traject.Gesloten, _COORDINATIE),
     _traject.event("heropend", traject.Heropend, _COORDINATIE),
     _traject.event("gegevens-gewist", traject.GegevensGewist, _COORDINATIE),
+    _traject.event("mogelijk-dubbel", traject.MogelijkDubbel, only_for=_COORDINATIE),
     _match.event("voorgesteld", match.Voorgesteld, _WSP, opens=True),
     _match.event("bevestigd", match.Bevestigd, _WERKGEVER, submission=Leeg, namens=_WSP_VOOR_WERKGEVER),
     _match.event("afgewezen", match.Afgewezen, _WERKGEVER, submission=Leeg, namens=_WSP_VOOR_WERKGEVER),

@@ -25,6 +25,7 @@ M = TypeVar("M", bound=BaseModel)
 _TWO_WEEKS: Final = timedelta(days=14)
 _PARTNER: Final = "roc-maas"
 _TRACEPARENT: Final = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+_KEY: Final = "1f0c2b7e-5d0a-5a43-8e55-7f2d3a9b4c11"
 _HAPPENED: Final = "2026-11-02T09:30:00Z"
 _RECORDED: Final = "2026-11-02T09:30:02Z"
 
@@ -107,7 +108,7 @@ def fact(event_type: EventType) -> FactEnvelope:
         recordedtime=_RECORDED,
         causationid=_id(event_type, "inzending"),
         actor=_PARTNER if event_type.submitters or event_type.owner is None else owner.value,
-        dataref=f"https://intake.praktijkverklaringen.nl/trajecten/{subject}/persoon" if personal else None,
+        dataref=f"https://intake.praktijkverklaringen.nl/personen/{_KEY}" if personal else None,
         traceparent=_TRACEPARENT,
         tracestate=None,
         data=example(event_type.fact).model_dump(mode="json", exclude_none=True),

@@ -3,7 +3,7 @@
 `schemas/<entity>.<event>.v1.inzending.json` and `….feit.json` describe whole messages in JSON Schema
 2020-12, `examples/` has one of each, `schemas/persoon.json` is what goes into the JWE and
 `schemas/partnerregister.json` the partner registry. The words in them come from `GLOSSARY.md`, the
-table of codes in `README.md` from `ontvangst.UITLEG`.
+tables in `README.md` from `ontvangst.UITLEG` and `inzage.VELDEN`.
 """
 
 import argparse
@@ -21,14 +21,15 @@ from pydantic import BaseModel
 from contracts import example
 from contracts.catalogue import CATALOGUE, EventType
 from contracts.envelope import SCHEMA_BASE, FactEnvelope, SubmissionEnvelope
+from contracts.inzage import VELDEN
 from contracts.ontvangst import UITLEG, Uitleg
 from contracts.partners import Registry
 from contracts.persoon import Persoon
 
 FOLDER: Final = Path(__file__).parent
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-_BEGIN: Final = "<!-- codes: written by python -m contracts.export -->\n"
-_END: Final = "<!-- end of codes -->\n"
+_BEGIN: Final = "<!-- {name}: written by python -m contracts.export -->\n"
+_END: Final = "<!-- end of {name} -->\n"
 Schema = dict[str, Any]
 
 
@@ -112,7 +113,7 @@ def files(folder: Path = FOLDER) -> dict[str, str]:
         "schemas/partnerregister.json": _pretty(_of_model(Registry, "partnerregister.json", terms)),
         "schemas/persoon.json": _pretty(_of_model(Persoon, "persoon.json", terms)),
         "examples/persoon.json": _pretty(example.as_json(example.example(Persoon))),
-        "README.md": _with_codes(_read(folder, "README.md")),
+        "README.md": _with_tables(_read(folder, "README.md")),
     }
     for event_type in CATALOGUE.values():
         for kind in forms(event_type):
@@ -245,11 +246,18 @@ def _used(definitions: Schema, properties: Schema) -> Schema:
     return used
 
 
-def _with_codes(readme: str) -> str:
-    before, _, rest = readme.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    rows = [f"| `{code}` | {escape(text, quote=False)} |\n" for code, text in UITLEG.items()]
-    return "".join([before, _BEGIN, "| code | uitleg |\n|---|---|\n", *rows, _END, after])
+def _with_tables(readme: str) -> str:
+    codes = [f"| `{code}` | {escape(text, quote=False)} |\n" for code, text in UITLEG.items()]
+    seen = [f"| `{wie}` | `{doel}` | {', '.join(velden)} |\n" for (wie, doel), velden in VELDEN.items()]
+    readme = _with_table(readme, "codes", "| code | uitleg |\n|---|---|\n", codes)
+    return _with_table(readme, "inzage", "| rol | doel | what you get |\n|---|---|---|\n", seen)
+
+
+def _with_table(readme: str, name: str, head: str, rows: Sequence[str]) -> str:
+    begin, end = _BEGIN.format(name=name), _END.format(name=name)
+    before, _, rest = readme.partition(begin)
+    _, _, after = rest.partition(end)
+    return "".join([before, begin, head, *rows, end, after])
 
 
 def _too_many(folder: Path, written: Mapping[str, str]) -> list[str]:

@@ -43,6 +43,8 @@ class Code(StrEnum):
     TE_VROEG_VERLOPEN = "te_vroeg_verlopen"
     VERWORPEN = "verworpen"
     STATUS_PAST_NIET = "status_past_niet"
+    PERSOON_ONLEESBAAR = "persoon_onleesbaar"
+    PERSOON_ONGELDIG = "persoon_ongeldig"
     PARTNER_ONBEKEND = "partner_onbekend"
     PARTNER_MIST_ROL = "partner_mist_rol"
     PLAATS_GEBLOKKEERD = "plaats_geblokkeerd"
@@ -96,6 +98,10 @@ UITLEG: dict[Code, str] = {
     Code.VERWORPEN: "Het coördinatiepunt heeft dit bericht na een storing terzijde gelegd. Neem contact op.",
     Code.STATUS_PAST_NIET: "Dit past niet bij de stand van zaken. "
     "Kijk waar het traject staat en meld alleen wat nu kan.",
+    Code.PERSOON_ONLEESBAAR: "De persoonsgegevens zijn niet te ontsleutelen. "
+    "Versleutel ze met de publieke sleutel die u van het coördinatiepunt kreeg en stuur ze met een nieuw id.",
+    Code.PERSOON_ONGELDIG: "De persoonsgegevens zijn ontsleuteld, maar voldoen niet aan het schema. "
+    "Kijk in persoon.json en stuur het bericht opnieuw met een nieuw id.",
     Code.PARTNER_ONBEKEND: "Deze partner staat niet in het partnerregister. Controleer de naam.",
     Code.PARTNER_MIST_ROL: "Deze partner heeft die rol niet. Kies een partner met deze rol.",
     Code.PLAATS_GEBLOKKEERD: "Voor deze vestiging en deze crebo is erkenning geweigerd, korter dan zes maanden geleden. "

@@ -18,6 +18,7 @@ from contracts.fields import (
     PokId,
     Rol,
     Sector,
+    Trajectnummer,
     Uren,
     Werkproces,
     Werkstatus,
@@ -250,3 +251,11 @@ class GegevensGewist(Data):
     """The person's key is destroyed; nothing brings the data back."""
 
     redencode: Wisreden
+
+
+class MogelijkDubbel(Data):
+    """The same person seems to be registered for another traject too. Whether that is so, coordinatie finds out;
+    nothing is merged, and the parties of neither traject learn of the other.
+    """
+
+    ander_trajectnummer: Trajectnummer

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
 import secrets
 import sys
 from collections.abc import Callable, Sequence
@@ -16,13 +15,15 @@ from joserfc.jwk import ECKey
 
 from contracts.partners import Registry
 from deploy.local import broker as local_broker
+from deploy.local import persons
 from deploy.local import postgres as local_postgres
 from deploy.local.partners import records
-from deploy.local.processes import Claim, Supervisor, free_port
+from deploy.local.processes import Claim, Supervisor, free_port, write_private
 from services.billing.handlers import service as billing
 from services.chassis.database import connect, migrate
 from services.chassis.provision import provision
 from services.chassis.service import Service
+from services.intake import kluis
 from services.intake.handlers import service as intake
 from services.matching.handlers import service as matching
 from services.notify.handlers import service as notify
@@ -32,6 +33,8 @@ SERVICES: Final[tuple[Service, ...]] = (intake, matching, billing, notify)
 PARTNERS: Final = ROOT / "deploy" / "partners.toml"
 KWALIFICATIES: Final = ROOT / "deploy" / "kwalificaties.toml"
 VHOST: Final = "praktijkbus"
+KEYS: Final = "sleutels"
+"""The name of the database of the keys of persons."""
 _READY: Final = 60.0
 
 Say = Callable[[str], None]
@@ -44,12 +47,14 @@ class Address:
     amqp: dict[str, str]
     """For each account its AMQP URL."""
     databases: dict[str, str]
-    """For each service, and for the simulated partners, its database."""
+    """For each service, for the keys of persons, and for the simulated partners, its database."""
     management_url: str
     admin: tuple[str, str]
     mail_page: str
     mail_folder: str
     public_key: str
+    tokens: dict[str, str]
+    """For each partner, and for notify, the token with which it fetches person data."""
 
     @classmethod
     def load(cls, state: Path) -> Self:
@@ -73,6 +78,8 @@ class LocalBus:
         self.registry = Registry.load(PARTNERS)
         self._say = say
         self._exits = contextlib.ExitStack()
+        self.extra_settings: dict[str, str] = {}
+        """`PRAKTIJKBUS_*` variables that every service is started with besides."""
         self.supervisor = Supervisor(state / "logs")
 
     def __enter__(self) -> Self:
@@ -90,6 +97,8 @@ class LocalBus:
             self._exits.callback(self.database.stop)
             self._exits.callback(self.supervisor.stop_all)
             self.passwords = self._passwords()
+            self.tokens = persons.prepare(self._persons, [notify.name, *(p.id for p in self.registry.partners)])
+            self.ports = {service.name: free_port() for service in SERVICES}
             self.address = self._prepare()
             self._start_processes()
             self.address.save(self.state)
@@ -117,7 +126,7 @@ class LocalBus:
     def _prepare(self) -> Address:
         self._say("Accounts, exchanges, queues and tables …")
         broker = self.broker.address
-        databases = {name: self.database_url(name) for name in (*(s.name for s in SERVICES), "partners")}
+        databases = {name: self.database_url(name) for name in (*(s.name for s in SERVICES), KEYS, "partners")}
         for name in databases:
             self.database.ensure_database(_database(name))
         asyncio.run(self._provision_and_migrate())
@@ -129,7 +138,8 @@ class LocalBus:
             admin=(broker.admin, broker.password),
             mail_page=f"http://127.0.0.1:{self._mail_port}/",
             mail_folder=str(self.state / "mail"),
-            public_key=str(self._public_key()),
+            public_key=str(self._persons / persons.PUBLIC),
+            tokens=self.tokens,
         )
 
     def amqp_url(self, account: str) -> str:
@@ -157,19 +167,12 @@ class LocalBus:
             engine = connect(self.database_url(service.name))
             await migrate(engine, service.name, ROOT / "services" / service.name / "migrations")
             await engine.dispose()
+        engine = connect(self.database_url(KEYS))
+        await kluis.migrate(engine)
+        await engine.dispose()
         engine = connect(self.database_url("partners"))
         await records.prepare(engine)
         await engine.dispose()
-
-    def _public_key(self) -> Path:
-        """Intake's public key, for partners to encrypt `persoon` with; the private one beside it."""
-        private, public = self.state / "keys" / "intake.json", self.state / "keys" / "intake.pub.json"
-        if not public.exists():
-            private.parent.mkdir(parents=True, exist_ok=True)
-            key = ECKey.generate_key("P-256")
-            write_private(private, json.dumps(key.as_dict(private=True)))
-            public.write_text(json.dumps(key.as_dict(private=False)), encoding="utf-8")
-        return public
 
     def _start_processes(self) -> None:
         self._say("Services …")
@@ -184,11 +187,12 @@ class LocalBus:
             f"http://127.0.0.1:{self._mail_port}/ready",
         )
         for service in SERVICES:
-            self.start_service(service, free_port())
+            self.start_service(service)
         self.supervisor.wait_ready(["mailcatcher", *(service.name for service in SERVICES)], _READY)
 
-    def start_service(self, service: Service, port: int, program: Sequence[str] | None = None) -> None:
-        """Starts one service as a process of its own, listening for health on `port`."""
+    def start_service(self, service: Service, program: Sequence[str] | None = None) -> None:
+        """Starts one service as a process of its own, each time on the same port."""
+        port = self.ports[service.name]
         self.supervisor.start(
             service.name,
             [sys.executable, *(program or ("-m", f"services.{service.name}"))],
@@ -199,15 +203,40 @@ class LocalBus:
                 "PRAKTIJKBUS_PARTNERS": str(PARTNERS),
                 "PRAKTIJKBUS_KWALIFICATIES": str(KWALIFICATIES),
                 "PRAKTIJKBUS_PORT": str(port),
-                "PRAKTIJKBUS_PUBLIC_URL": f"http://127.0.0.1:{port}/personen",
+                "PRAKTIJKBUS_PUBLIC_URL": self.persons_url,
                 "PRAKTIJKBUS_SMTP_PORT": str(self._smtp_port),
+                **self._around_persons(service),
+                **self.extra_settings,
             },
             f"http://127.0.0.1:{port}/ready",
         )
 
+    def _around_persons(self, service: Service) -> dict[str, str]:
+        """What a service that deals with person data is told besides; the others are told nothing of it."""
+        if service is intake:
+            return {
+                "PRAKTIJKBUS_PERSONS": str(self._persons),
+                "PRAKTIJKBUS_KEYS_DATABASE_URL": self.database_url(KEYS),
+            }
+        if service is notify:
+            return {
+                "PRAKTIJKBUS_PERSONS_URL": self.persons_url,
+                "PRAKTIJKBUS_PERSONS_TOKEN": self.tokens[notify.name],
+            }
+        return {}
+
+    @property
+    def persons_url(self) -> str:
+        """Where intake answers for person data."""
+        return f"http://127.0.0.1:{self.ports[intake.name]}/personen"
+
+    @property
+    def _persons(self) -> Path:
+        return self.state / "persons"
+
     def public_key(self) -> ECKey:
         """The key with which partners encrypt `persoon`."""
-        return ECKey.import_key(json.loads(Path(self.address.public_key).read_text(encoding="utf-8")))
+        return persons.public_key(self._persons)
 
     def queue_depths(self) -> dict[str, int]:
         """Messages in each queue of the bus, ready or unacknowledged, as the broker counts them."""
@@ -224,11 +253,3 @@ class LocalBus:
 
 def _database(name: str) -> str:
     return f"praktijkbus_{name}"
-
-
-def write_private(path: Path, content: str) -> None:
-    """Writes a file that only its owner can read."""
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(content)

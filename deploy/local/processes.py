@@ -329,3 +329,11 @@ def _answers(client: httpx.Client, url: str | None) -> bool:
         return client.get(url).is_success
     except httpx.HTTPError:
         return False
+
+
+def write_private(path: Path, content: str) -> None:
+    """Writes a file that only its owner can read."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(content)

@@ -9,10 +9,10 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 from faststream.rabbit import RabbitBroker
@@ -27,7 +27,7 @@ from contracts.kwalificaties import Kwalificatietabel
 from contracts.partners import Registry
 from services.chassis import logs
 from services.chassis.calendar import EXTRA_DAYS, SteppedCalendar, SystemCalendar, WorkingDays, load_extra_days
-from services.chassis.database import connect, ensure_partitions, migrate
+from services.chassis.database import connect, ensure_partitions, is_passing, migrate
 from services.chassis.effects import Effects
 from services.chassis.relay import Relay
 from services.chassis.runner import Runner
@@ -117,6 +117,8 @@ class App:
             await asyncio.wait(tasks, timeout=20)
             await self._broker.stop()
             await self._engine.dispose()
+            for close in self._service.closing:
+                await close()
             if self._tracing is not None:
                 await asyncio.to_thread(self._tracing.close)
             _log.info("stopped")
@@ -148,9 +150,13 @@ class App:
 
     async def _housekeeping(self) -> None:
         while True:
-            with contextlib.suppress(OSError):
-                async with self._engine.begin() as connection:
-                    await ensure_partitions(connection, datetime.now(UTC).date())
+            for chore in (self._make_partitions, *self._service.chores):
+                try:
+                    await chore()
+                except Exception as error:
+                    if not is_passing(error):
+                        raise
+                    _log.warning("housekeeping put off", extra={"cause": type(error).__qualname__})
             await asyncio.sleep(_HOUSEKEEPING)
 
     async def _follow_clock(self) -> None:
@@ -161,6 +167,10 @@ class App:
             if (now := self._calendar.now()) != seen:
                 seen = now
                 self._runner.look_at_due()
+
+    async def _make_partitions(self) -> None:
+        async with self._engine.begin() as connection:
+            await ensure_partitions(connection, datetime.now(UTC).date())
 
     async def _live(self, _: Request) -> JSONResponse:
         return JSONResponse({"service": self._service.name, "live": True})
@@ -203,13 +213,23 @@ def _tracing(service: Service, settings: Settings) -> "Tracing | None":
     return Tracing(service.owner, settings.otlp_endpoint, settings.amqp_url.get_secret_value())
 
 
-def main(service: Service, package: str, build: Callable[[Settings], Sequence[BaseRoute]] = lambda _: ()) -> None:
-    """The command line of a service process. `build` completes the service from its settings."""
+def main(
+    service: Service,
+    package: str,
+    build: Callable[[Settings], Sequence[BaseRoute]] = lambda _: (),
+    migrate_besides: Callable[[Settings], Coroutine[Any, Any, None]] | None = None,
+) -> None:
+    """The command line of a service process.
+
+    `build` completes the service from its settings; `migrate_besides` is for databases besides its own.
+    """
     settings = load_settings()
     logs.configure(service.name, settings.log_level)
     migrations = Path(package).parent / "migrations"
     if sys.argv[1:] == ["migrate"]:
         asyncio.run(_migrate(service, settings, migrations))
+        if migrate_besides is not None:
+            asyncio.run(migrate_besides(settings))
     else:
         routes = build(settings)
         asyncio.run(_run(service, settings, routes))

@@ -1,6 +1,8 @@
 """The service's database: engine, migrations, partitions."""
 
+import contextlib
 import logging
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
@@ -26,6 +28,7 @@ def connect(url: str) -> AsyncEngine:
         pool_size=6,
         max_overflow=4,
         pool_pre_ping=False,
+        hide_parameters=True,  # an error must not repeat the bodies that a statement carried
         connect_args={"server_settings": {"application_name": "praktijkbus", "timezone": "UTC"}},
     )
 
@@ -36,16 +39,34 @@ async def migrate(engine: AsyncEngine, service: str, migrations: Path) -> None:
     Safe to run by several processes at once; within one process, one after another (Alembic's context is
     global).
     """
+    await upgrade(
+        engine,
+        {
+            "alembic_version_chassis": _CHASSIS / "versions",
+            f"alembic_version_{service}": migrations / "versions",
+        },
+    )
+    async with _one_at_a_time(engine) as connection:
+        await ensure_partitions(connection, datetime.now(UTC).date())
+
+
+async def upgrade(engine: AsyncEngine, versions: Mapping[str, Path]) -> None:
+    """Carries out the migrations in these folders, by the table in which Alembic notes how far it is."""
+    async with _one_at_a_time(engine) as connection:
+        for version_table, folder in versions.items():
+            await connection.run_sync(_upgrade, folder, version_table)
+
+
+@contextlib.asynccontextmanager
+async def _one_at_a_time(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     async with engine.connect() as connection:
         await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _ONE_AT_A_TIME})
         await connection.commit()
         try:
-            await connection.run_sync(_upgrade, _CHASSIS / "versions", "alembic_version_chassis")
-            await connection.run_sync(_upgrade, migrations / "versions", f"alembic_version_{service}")
-            await connection.commit()
-            await ensure_partitions(connection, datetime.now(UTC).date())
+            yield connection
             await connection.commit()
         finally:
+            await connection.rollback()
             await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _ONE_AT_A_TIME})
             await connection.commit()
 

@@ -1,7 +1,7 @@
 """What a handler is given and what it returns."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -63,6 +63,8 @@ class Fact(Generic[D]):
     tracestate: str | None = None
     referentie: str | None = None
     """The submitter's own name for what it registered. The owner's aggregate may keep it; it never travels."""
+    private: str | None = None
+    """What else the owner's aggregate may keep and never travels, see `Emit`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class Emit:
     data: Data
     dossier: Dossier
     dataref: str | None = None
+    private: str | None = None
+    """For the aggregate that the fact moves here, and for nobody else: it never travels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ class Keep:
     """Something of a submission that the service must keep and that never travels, such as `persoon`."""
 
     key: str
-    value: str | None
+    value: str | None = field(repr=False)
     """None: what was kept under `key` is destroyed."""
 
 

@@ -33,6 +33,7 @@ PartiesOf = Callable[[Submission[Any], Work], Parties]
 Recorder = Callable[[AsyncConnection, Sequence[tuple[Fact[Data], bytes]]], Awaitable[None]]
 Keeper = Callable[[AsyncConnection, Sequence[Keep]], Awaitable[None]]
 Performer = Callable[[Effect], Awaitable[None]]
+Chore = Callable[[], Awaitable[None]]
 
 
 @dataclass
@@ -51,6 +52,10 @@ class Service:
     """The own streams that belong to the dossier: a partner that becomes party later receives them whole."""
     keeper: Keeper | None = None
     """Stores what handlers `Keep`, in the same transaction (intake's person data)."""
+    chores: tuple[Chore, ...] = ()
+    """Done when the process starts, and every few hours."""
+    closing: tuple[Chore, ...] = ()
+    """Done when the process ends: what was opened beside the chassis' own connections is closed."""
 
     @property
     def name(self) -> str:

@@ -27,12 +27,20 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     """Where health (and, in intake, person data) is served over HTTP."""
-    public_url: str = "http://127.0.0.1:8080"
-    """The address under which others reach this service, for `dataref`."""
+    public_url: str = "http://127.0.0.1:8080/personen"
+    """What a `dataref` begins with: where others reach intake for person data."""
     prefetch: int = Field(default=500, ge=1)
     """Unacknowledged messages in hand, for each queue."""
     batch: int = Field(default=256, ge=1)
     """Messages in one transaction at most."""
+    persons: Path | None = None
+    """Intake: the folder with what opens, wraps and recognises person data, and who may fetch it."""
+    keys_database_url: SecretStr | None = None
+    """Intake: the database of the keys of persons, apart from its own and with a backup of its own."""
+    persons_url: str = "http://127.0.0.1:8080/personen"
+    """Notify: where intake answers for person data. The last part of a `dataref` goes behind it."""
+    persons_token: SecretStr | None = None
+    """Notify: the token with which it asks there."""
     smtp_host: str = "127.0.0.1"
     smtp_port: int = 25
     mail_from: str = "Praktijkbus <geen-antwoord@praktijkbus.example>"

@@ -293,6 +293,7 @@ class UnitOfWork:
             traceparent=child_of(cause.traceparent if same_case else None),
             tracestate=cause.tracestate if same_case else None,
             referentie=cause.referentie if isinstance(cause, Submission) and claimed else None,
+            private=emit.private,
         )
         self._evolve(fact)
         self._staged.facts.append((fact, self._readers(fact, emit.dossier)))

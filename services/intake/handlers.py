@@ -7,7 +7,7 @@ from contracts import match, traject, verklaring
 from contracts.catalogue import Owner
 from contracts.fields import Categorie
 from contracts.model import Data
-from contracts.ontvangst import Code, Waarop
+from contracts.ontvangst import Waarop
 from services.chassis.aggregate import by_subject, by_trajectnummer
 from services.chassis.betrokkenen import Betrokkenen
 from services.chassis.messages import (
@@ -17,20 +17,20 @@ from services.chassis.messages import (
     Follows,
     Keep,
     Parties,
-    Refused,
     Submission,
     registered_as,
 )
 from services.chassis.service import Service
 from services.chassis.work import Work
-from services.intake import journal, persoon, tables
+from services.intake import journal, tables
+from services.intake.kluis import vernietiging
+from services.intake.persoon import key_of, lezer
 from services.intake.traject import TOE_TE_WIJZEN, Traject
 from services.intake.verklaring import Verklaring
 
 service = Service(
     Owner.INTAKE,
     recorder=journal.record,
-    keeper=persoon.keep,
     shared=frozenset({"traject", "verklaring"}),
 )
 
@@ -43,7 +43,7 @@ service.aggregate(
         "verklaring": by_trajectnummer,
         "opdracht": by_trajectnummer,
     },
-    lookups={"referentie": attrgetter("referentie")},
+    lookups={name: attrgetter(name) for name in ("persoon", "referentie", "vingerafdruk")},
 )
 service.aggregate(Verklaring, tables.verklaring, moved_by={"verklaring": by_subject})
 
@@ -68,17 +68,36 @@ def _of_verklaring(event: Submission[Any], work: Work) -> Parties:
 @service.submission(traject.Aangemeld)
 def aangemeld(event: Submission[traject.AangemeldInzending], work: Work) -> Follows:
     """Opens the case; whoever is the only partner in a role is assigned at once."""
-    _check_known(event, work)
-    nummer, key = work.draw("PV"), work.new_id()
+    eerder = _registered_before(event, work)
+    persoon = lezer.open(event.data.persoon)
+    vingerafdruk = lezer.vingerafdruk(persoon)
+    if eerder is not None:
+        eerder.aangemeld(event.data, vingerafdruk)
+        raise AlreadyKnown(eerder.nummer)
+    nummer, key = work.draw("PV"), key_of(event)
     betrokkenen = Betrokkenen(correlationid=work.new_id(), toegangspartner=event.partner)
     feit = traject.Aangemeld(
         werkstatus=event.data.werkstatus, sectorwens=event.data.sectorwens, toegangspartner=event.partner
     )
-    yield Keep(key, event.data.persoon)
-    yield Emit(nummer, feit, betrokkenen.dossier(betrokkenen.with_way_in(work.registry)), work.dataref(key))
+    dossier = betrokkenen.dossier(betrokkenen.with_way_in(work.registry))
+    yield Keep(key, persoon.model_dump_json(exclude_none=True))
+    yield Emit(nummer, feit, dossier, work.dataref(key), private=vingerafdruk)
     for rol in TOE_TE_WIJZEN:
         if partner := work.registry.only_in_role(rol):
             yield _toegewezen(_traject(nummer, work), traject.BetrokkeneToegewezen(rol=rol, partner=partner), work)
+
+
+@service.fact(traject.Aangemeld)
+def aangemeld_gehoord(event: Fact[traject.Aangemeld], work: Work) -> Follows:
+    """Tells coordinatie of each other traject of the same person. Only now that this one is committed: of two that
+    come in at once, each is seen by the other.
+    """
+    pv = work.get(Traject, event.subject)
+    if pv is None or pv.vingerafdruk is None:
+        return
+    for ander in work.find(Traject, "vingerafdruk", pv.vingerafdruk):
+        if ander.nummer != pv.nummer and pv.nummer not in ander.dubbel_met:
+            yield _feit(pv, traject.MogelijkDubbel(ander_trajectnummer=ander.nummer), work)
 
 
 @service.submission(traject.BetrokkeneToegewezen)
@@ -232,11 +251,11 @@ def heropend(event: Submission[traject.Heropend], work: Work) -> Follows:
 
 @service.submission(traject.GegevensGewist)
 def gegevens_gewist(event: Submission[traject.GegevensGewist], work: Work) -> Follows:
-    """The fact that the data is gone, and its being gone, are one transaction."""
+    """The fact that the data is gone, and its being gone, are one transaction; the key is destroyed after it."""
     pv = _traject(event.about, work)
     feit = pv.gegevens_gewist(event.data)
     assert pv.persoon is not None, "the rule saw to it"
-    return [_feit(pv, feit, work), Keep(pv.persoon, None)]
+    return [_feit(pv, feit, work), Keep(pv.persoon, None), vernietiging(pv.persoon)]
 
 
 # What handlers share
@@ -250,15 +269,10 @@ def _verklaring(nummer: str, work: Work) -> Verklaring:
     return work.require(Verklaring, nummer, Waarop.VERKLARING_BEKEND)
 
 
-def _check_known(event: Submission[traject.AangemeldInzending], work: Work) -> None:
+def _registered_before(event: Submission[traject.AangemeldInzending], work: Work) -> Traject | None:
     """The same registration under a new id is recognised by the partner's own reference."""
     referentie = registered_as(event.partner, event.referentie)
-    if referentie is None:
-        return
-    for known in work.find(Traject, "referentie", referentie):
-        if (known.werkstatus, known.sectorwens) != (event.data.werkstatus, event.data.sectorwens):
-            raise Refused(Code.REFERENTIE_HERGEBRUIKT, "referentie")
-        raise AlreadyKnown(known.nummer)
+    return next(iter(work.find(Traject, "referentie", referentie)), None) if referentie else None
 
 
 def _feit(pv: Traject, data: Data, work: Work, dataref: str | None = None) -> Emit:

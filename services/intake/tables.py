@@ -6,13 +6,16 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
     Text,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -20,15 +23,30 @@ from services.chassis.aggregate import aggregate_table
 
 metadata = MetaData()
 
-traject = aggregate_table(metadata, "traject", unique=("referentie",))
+traject = aggregate_table(metadata, "traject", "persoon", "vingerafdruk", unique=("referentie",))
 verklaring = aggregate_table(metadata, "verklaring")
 
 persoon = Table(
     "persoon",
     metadata,
     Column("key", Text, primary_key=True),
-    Column("jwe", Text, nullable=False),
+    Column("versleuteld", LargeBinary),  # null once erased
     Column("kept_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("gewist", DateTime(timezone=True)),
+    CheckConstraint("(versleuteld IS NULL) = (gewist IS NOT NULL)", name="persoon_erased_or_kept"),
+    Index("persoon_gewist", "key", postgresql_where=text("gewist IS NOT NULL")),
+)
+
+inzage = Table(
+    "inzage",
+    metadata,
+    Column("position", BigInteger, Identity(always=True), primary_key=True),
+    Column("tijdstip", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("wie", Text),  # null where the token is not known
+    Column("rol", Text),
+    Column("doel", Text),
+    Column("key", Text, index=True),
+    Column("uitkomst", Text, nullable=False),
 )
 
 journal = Table(

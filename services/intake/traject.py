@@ -169,6 +169,10 @@ class Traject:
     """`<partner>/<its own reference>`, by which a repeated registration is recognised."""
     persoon: str | None = None
     """The key under which the person data is kept; None once it is destroyed."""
+    vingerafdruk: str | None = None
+    """By which the same person is recognised in another traject; None once the data is erased."""
+    dubbel_met: frozenset[Trajectnummer] = frozenset()
+    """The trajecten that coordinatie was told seem to be of the same person."""
     werkplek: Werkplek | None = None
     """That of the latest confirmation, until its match lapses."""
     eerdere_werkplekken: tuple[Werkplek, ...] = ()
@@ -252,6 +256,12 @@ class Traject:
         return TooEarly(Waarop.TRAJECT_IN_STATUS, On(Traject, self.nummer))
 
     # Before the match
+
+    def aangemeld(self, data: feit.AangemeldInzending, vingerafdruk: str) -> None:
+        """Registered again under the same reference: it must be the same person, who wants the same."""
+        dezelfde = self.vingerafdruk in (vingerafdruk, None)
+        if not dezelfde or (self.werkstatus, self.sectorwens) != (data.werkstatus, data.sectorwens):
+            raise Refused(Code.REFERENTIE_HERGEBRUIKT, "referentie")
 
     def betrokkene_toegewezen(
         self, data: feit.BetrokkeneToegewezen, registry: Registry
@@ -465,6 +475,7 @@ class Traject:
             sectorwens=fact.data.sectorwens,
             referentie=registered_as(fact.data.toegangspartner, fact.referentie),
             persoon=fact.dataref.rpartition("/")[2] if fact.dataref else None,
+            vingerafdruk=fact.private,
         )
 
     def _na(self, fact: Fact[Any]) -> Self:
@@ -509,7 +520,9 @@ class Traject:
             case feit.Heropend() if self.voor_einde:
                 return replace(self, status=self.voor_einde, voor_einde=None)
             case feit.GegevensGewist():
-                return replace(self, persoon=None)
+                return replace(self, persoon=None, vingerafdruk=None)
+            case feit.MogelijkDubbel():
+                return replace(self, dubbel_met=self.dubbel_met | {data.ander_trajectnummer})
             case match.Bevestigd():
                 return self._met_werkplek(Werkplek(match=subject, crebo=data.crebo, bevestigd=fact.id))
             case match.Erkend():

@@ -198,6 +198,9 @@ ZINNEN: Final[Mapping[type[Data], Callable[[Any, str], str]]] = {
     traject.GegevensGewist: lambda data, _: (
         f"De gegevens van de deelnemer zijn voorgoed gewist. {_REDEN[data.redencode]}"
     ),
+    traject.MogelijkDubbel: lambda data, _: (
+        f"Misschien is deze deelnemer twee keer aangemeld: ook als {data.ander_trajectnummer}."
+    ),
     match.Voorgesteld: lambda data, nummer: f"Er is een werkplek voorgesteld ({nummer}): {_werkplek(data)}.",
     match.Bevestigd: lambda data, nummer: f"De werkgever doet mee ({nummer}): {_werkplek(data)}.",
     match.Afgewezen: lambda data, nummer: f"De werkgever doet niet mee ({nummer}).",

@@ -15,7 +15,6 @@ from deploy.local import pilot
 from deploy.local.broker import AMQP_VARIABLE, PrivateNode
 from deploy.local.bus import SERVICES, LocalBus
 from deploy.local.postgres import DATABASE_VARIABLE, Postgres
-from deploy.local.processes import free_port
 from deploy.local.reckoning import reckon
 from services.chassis.database import connect
 from services.chassis.service import Service
@@ -84,12 +83,12 @@ async def test_killed_services(bus: LocalBus, candidates: Iterator[int], points:
         await asyncio.gather(*(asyncio.to_thread(bus.supervisor.stop, name) for name in NAMES))
         for service in SERVICES:
             program = ("-m", "tests.chaos.crashing", service.name, points[service.name], "2")
-            bus.start_service(service, free_port(), program)
+            bus.start_service(service, program)
         yield
         for service in SERVICES:
             await died(bus, service)
             assert bus.supervisor.exit_code(service.name) == -signal.SIGKILL
-            bus.start_service(service, free_port())
+            bus.start_service(service)
             yield
         await asyncio.to_thread(bus.supervisor.wait_ready, NAMES, 60)
 

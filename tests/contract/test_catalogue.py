@@ -108,6 +108,7 @@ SUBMITS: dict[Rol, set[str]] = {
     },
 }
 DECIDED_BY_THE_OWNER = {
+    "traject.mogelijk-dubbel",
     "match.erkend",
     "erkenning.aangevraagd",
     "factuur.klaargezet",
@@ -195,9 +196,13 @@ def test_role_reads_what_the_domain_says(rol: Rol) -> None:
     assert {event_type.entity for event_type in CATALOGUE.values() if rol in event_type.readers} == READS[rol]
 
 
-def test_readers_are_the_same_for_all_events_of_a_stream() -> None:
+def test_readers_are_the_same_for_all_events_of_a_stream_but_one() -> None:
+    """The parties of a traject must not learn the number of another."""
+    alone = next(item for item in CATALOGUE.values() if item.routing_key == "traject.mogelijk-dubbel")
+    assert alone.readers == {Rol.COORDINATIE}
+    others = [event_type for event_type in CATALOGUE.values() if event_type is not alone]
     for entity in STREAMS:
-        assert len({event_type.readers for event_type in CATALOGUE.values() if event_type.entity == entity}) == 1
+        assert len({event_type.readers for event_type in others if event_type.entity == entity}) == 1
 
 
 @pytest.mark.parametrize("rol", Rol)

@@ -7,11 +7,13 @@ from contracts import match, opdracht, traject, verklaring
 from contracts.fields import Categorie, PartnerId, Rol, Sector, Werkstatus, number_from
 from contracts.model import Data
 from contracts.partners import Registry
+from contracts.persoon import Persoon
 from services.chassis.messages import Fact
 from services.intake.handlers import service
 from services.intake.traject import Status, Traject
 from services.intake.verklaring import Verklaring
 from tests.desk import NOW, REGISTRY, Desk
+from tests.persons import sealed
 
 VANDAAG = NOW.date()
 GISTEREN, MORGEN = VANDAAG - timedelta(days=1), VANDAAG + timedelta(days=1)
@@ -24,7 +26,8 @@ LEERBEDRIJF = {BAKKERIJ: "100234567", ZORGHOF: "100345678"}
 ERKEND_VANAF, ERKEND_TOT = date(2026, 10, 1), date(2030, 11, 1)
 CREBO, ANDERE_CREBO = "25252", "25251"
 PLAN = ("B1-K1-W1", "B1-K1-W2", "P3-K1-W1")
-JWE = "eyJhbGciOiJFQ0RILUVTK0EyNTZLVyIsImVuYyI6IkEyNTZHQ00ifQ.a2V5.aXY.Y2lwaGVy.dGFn"
+SAM = Persoon(naam="Sam Voorbeeld", geboortedatum=date(1990, 4, 1), postcode="5911AB", e_mail="sam@example.org")
+ALEX = Persoon(naam="Alex Voorbeeld", geboortedatum=date(1984, 11, 23), postcode="5801AB")
 HASH = "sha256:" + "ab" * 32
 MATCH, ANDERE_MATCH = number_from("M", "000000001"), number_from("M", "000000002")
 OPDRACHT = number_from("OP", "000000001")
@@ -32,7 +35,14 @@ ONBEKEND = number_from("PV", "ZZZZZZZZZ")
 POK, ANDERE_POK = "7b0c1f7e-6f3e-4c53-9a55-0d3f3d3b7c11", "7b0c1f7e-6f3e-4c53-9a55-0d3f3d3b7c22"
 ALLE_DRIE = tuple(traject.PokPartij)
 
-AANMELDING = traject.AangemeldInzending(persoon=JWE, werkstatus=Werkstatus.WERKZOEKENDE, sectorwens=Sector.HORECA)
+
+def aanmelding(persoon: Persoon = SAM) -> traject.AangemeldInzending:
+    return traject.AangemeldInzending(
+        persoon=sealed(persoon), werkstatus=Werkstatus.WERKZOEKENDE, sectorwens=Sector.HORECA
+    )
+
+
+AANMELDING = aanmelding()
 GESCHIKT = traject.IntakeAfgerond(uitkomst=traject.Uitkomst.GESCHIKT)
 NIET_GESCHIKT = traject.IntakeAfgerond(
     uitkomst=traject.Uitkomst.NIET_GESCHIKT, verwezen_naar=traject.Verwijzing.RMC
@@ -64,8 +74,14 @@ class Zaak:
 
     # Steps
 
-    def aangemeld(self, *, partner: PartnerId = COACH, referentie: str | None = None) -> list[Fact[Data]]:
-        facts = self.desk.submit(traject.Aangemeld, AANMELDING, partner=partner, referentie=referentie)
+    def aangemeld(
+        self,
+        data: traject.AangemeldInzending = AANMELDING,
+        *,
+        partner: PartnerId = COACH,
+        referentie: str | None = None,
+    ) -> list[Fact[Data]]:
+        facts = self.desk.submit(traject.Aangemeld, data, partner=partner, referentie=referentie)
         self.nummer = facts[0].subject
         return facts
 

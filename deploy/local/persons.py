@@ -1,0 +1,52 @@
+"""The secrets around person data on this machine: intake's keys, and a token for everyone who may ask."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from joserfc.jwk import ECKey, OctKey
+
+from deploy.local.processes import write_private
+from services.intake.secrets import CALLERS, OPEN, RECOGNISE, WRAP
+
+PUBLIC: Final = "intake.pub.json"
+"""Intake's public key, with which partners seal `persoon`."""
+
+
+def prepare(folder: Path, callers: Iterable[str]) -> dict[str, str]:
+    """Makes what is not there yet, readable by its owner alone; the token of each caller."""
+    (folder / "tokens").mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not (folder / PUBLIC).exists():
+        private = ECKey.generate_key("P-256")
+        private = ECKey.import_key(private.as_dict(private=True) | {"kid": private.thumbprint()})
+        _write(folder / OPEN, {"keys": [private.as_dict(private=True)]})
+        _write(folder / WRAP, {"keys": [_symmetric()]})
+        _write(folder / RECOGNISE, _symmetric())
+        (folder / PUBLIC).write_text(json.dumps(private.as_dict(private=False)), encoding="utf-8")
+    tokens = {name: _token(folder / "tokens" / name) for name in callers}
+    _write(
+        folder / CALLERS, {name: [hashlib.sha256(token.encode()).hexdigest()] for name, token in tokens.items()}
+    )
+    return tokens
+
+
+def public_key(folder: Path) -> ECKey:
+    return ECKey.import_key(json.loads((folder / PUBLIC).read_text(encoding="utf-8")))
+
+
+def _symmetric() -> dict[str, object]:
+    key = OctKey.generate_key(256)
+    return {**key.as_dict(private=True), "kid": key.thumbprint()}
+
+
+def _token(file: Path) -> str:
+    if not file.exists():
+        write_private(file, secrets.token_urlsafe(32))
+    return file.read_text(encoding="utf-8")
+
+
+def _write(file: Path, content: object) -> None:
+    write_private(file, json.dumps(content))
