@@ -19,14 +19,20 @@ from contracts.fields import PartnerId
 from contracts.model import Data
 from contracts.partners import Registry
 from deploy.local.broker import Broker
+from deploy.local.bus import KEYS
 from deploy.local.client import PartnerClient
 from deploy.local.postgres import DatabaseServer
+from deploy.local.processes import free_port
 from services.chassis.app import App
 from services.chassis.database import connect, migrate
 from services.chassis.provision import provision
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 from services.chassis.telemetry import new_uuid
+from services.intake import kluis
+from services.intake.app import build as build_intake
+from services.intake.handlers import service as intake
+from tests import persons
 from tests.desk import DEPLOY, REGISTRY
 
 T = TypeVar("T")
@@ -132,6 +138,7 @@ class Stand:
             for account in [*(p.id for p in self.registry.partners), *(s.name for s in services)]
         }
         self.engines: dict[str, AsyncEngine] = {}
+        self.ports: dict[str, int] = {}
         self._running: dict[str, tuple[App, asyncio.Task[None]]] = {}
         self._readers: list[Reader] = []
         self._exits = contextlib.AsyncExitStack()
@@ -151,6 +158,10 @@ class Stand:
             await asyncio.to_thread(self.database.ensure_database, name)
             self.engines[service.name] = connect(self.database.url(name))
             await migrate(self.engines[service.name], service.name, migrations(service))
+        if intake in self.services:
+            await asyncio.to_thread(self.database.ensure_database, f"{self.name}_{KEYS}")
+            self.engines[KEYS] = connect(self._keys_url)
+            await kluis.migrate(self.engines[KEYS])
 
     def _management(self) -> httpx.AsyncClient:
         address = self.broker.address
@@ -177,8 +188,15 @@ class Stand:
             database_url=SecretStr(self.database.url(f"{self.name}_{service.name}")),
             partners=self.partners,
             kwalificaties=DEPLOY / "kwalificaties.toml",
-            port=0,
+            port=self.ports.setdefault(service.name, free_port()),
+            public_url=f"http://127.0.0.1:{self.ports[service.name]}/personen",
+            persons=persons.FOLDER,
+            keys_database_url=SecretStr(self._keys_url),
         )
+
+    @property
+    def _keys_url(self) -> str:
+        return self.database.url(f"{self.name}_{KEYS}")
 
     async def run(self, service: Service) -> App:
         """Runs a service in this process until `stop` or the end of the test."""
@@ -189,7 +207,8 @@ class Stand:
 
     async def start(self, service: Service) -> asyncio.Task[None]:
         """Starts a service that may end by itself; its task."""
-        app = App(service, self.settings(service))
+        settings = self.settings(service)
+        app = App(service, settings, build_intake(settings) if service is intake else ())
         task = asyncio.create_task(app.run())
         self._running[service.name] = (app, task)
         return task
@@ -251,10 +270,9 @@ class Stand:
 
     async def close(self) -> None:
         await self.empty()
-        for service in self.services:
-            if service.name in self.engines:
-                await self.engines[service.name].dispose()
-                await asyncio.to_thread(self.database.drop_database, f"{self.name}_{service.name}")
+        for name, engine in self.engines.items():
+            await engine.dispose()
+            await asyncio.to_thread(self.database.drop_database, f"{self.name}_{name}")
         async with self._management() as http:
             await http.delete(f"/api/vhosts/{self.name}")
 

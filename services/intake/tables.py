@@ -1,4 +1,4 @@
-"""Intake's tables, beside those of the chassis."""
+"""Intake's tables, beside those of the chassis, and the one in the database of the keys of persons."""
 
 from sqlalchemy import (
     BigInteger,
@@ -76,4 +76,20 @@ journal_head = Table(
     Column("only", Boolean, primary_key=True),
     Column("position", BigInteger, nullable=False),
     CheckConstraint('"only"', name="journal_head_only_one_row"),
+)
+
+sleutels = MetaData()
+
+sleutel = Table(
+    "sleutel",
+    sleutels,
+    Column("key", Text, primary_key=True),
+    Column("kek", Text),  # under which key-encryption key it is wrapped
+    Column("wrapped", LargeBinary),  # null once destroyed
+    Column("made", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("gewist", DateTime(timezone=True)),
+    CheckConstraint(
+        "(wrapped IS NULL) = (gewist IS NOT NULL) AND (wrapped IS NULL) = (kek IS NULL)",
+        name="sleutel_destroyed_or_whole",
+    ),
 )

@@ -7,22 +7,21 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aiormq.exceptions import ChannelAccessRefused, ChannelClosed, ChannelInvalidStateError
-from joserfc.jwk import ECKey
 
 from contracts import traject
 from contracts.fields import Rol, Sector, Werkstatus
-from contracts.persoon import Persoon, seal
+from contracts.persoon import Persoon
 from deploy.local.bus import SERVICES
+from tests.persons import sealed
 from tests.stand import Reader, Stand, eventually
 
-KEY = ECKey.generate_key("P-256")
 DAY = date(2026, 11, 2)
 
 
 def registration() -> traject.AangemeldInzending:
     somebody = Persoon(naam="Iemand", geboortedatum=date(1990, 1, 1), postcode="5911AB")
     return traject.AangemeldInzending(
-        persoon=seal(somebody, KEY), werkstatus=Werkstatus.WERKZOEKENDE, sectorwens=Sector.HORECA
+        persoon=sealed(somebody), werkstatus=Werkstatus.WERKZOEKENDE, sectorwens=Sector.HORECA
     )
 
 

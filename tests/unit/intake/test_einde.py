@@ -9,6 +9,7 @@ from contracts.catalogue import CATALOGUE, Owner
 from contracts.ontvangst import Code
 from services.chassis.messages import Keep, Refused, TooEarly
 from services.intake.handlers import service
+from services.intake.kluis import vernietiging
 from services.intake.traject import Status, Traject
 from tests.unit.intake import given
 from tests.unit.intake.given import Zaak
@@ -142,7 +143,8 @@ def test_erasure_destroys_the_person_data_and_cannot_be_undone(begin: Callable[[
     key = zaak.stand.persoon or ""
     zaak.gewist()
     assert zaak.desk.keeps[-1] == Keep(key, None)
-    assert zaak.stand.persoon is None
+    assert zaak.desk.effects[-1] == vernietiging(key)
+    assert (zaak.stand.persoon, zaak.stand.vingerafdruk) == (None, None)
     for again in (zaak.gewist, zaak.heropend):
         with pytest.raises(Refused):
             again()
