@@ -15,7 +15,7 @@ from pydantic_core import InitErrorDetails
 from contracts.envelope import Source
 from contracts.fields import Bron, BtwId, Iban, Kvk, Oin, PartnerId, Rol, Vestigingsnummer
 
-_RESERVED = frozenset({"intake", "matching", "billing", "notify"})
+_RESERVED = frozenset({"intake", "matching", "billing", "notify", "deelnemer"})
 EmailAddress = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
 
 
@@ -46,7 +46,7 @@ class Partner(BaseModel):
     @model_validator(mode="after")
     def _has_what_its_roles_need(self) -> Self:
         if self.id in _RESERVED:
-            raise ValueError(f"{self.id} is the name of a service")
+            raise ValueError(f"{self.id} is the name of a service, or of the participant")
         if Rol.WERKGEVER in self.rollen and not self.vestigingen:
             raise ValueError("an employer needs vestigingen")
         if Rol.OPLEIDER in self.rollen and self.factuurreeks is None:

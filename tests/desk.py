@@ -94,13 +94,26 @@ class Desk:
         )
 
     def hear(
-        self, data: Data, *, subject: str, actor: PartnerId = "leerwerkloket", correlationid: str | None = None
+        self,
+        data: Data,
+        *,
+        subject: str,
+        actor: PartnerId = "leerwerkloket",
+        correlationid: str | None = None,
+        dataref: str | None = None,
     ) -> list[Fact[Data]]:
         """What follows when a fact of another service arrives."""
-        return self.take_in(self.fact(data, subject=subject, actor=actor, correlationid=correlationid))
+        made = self.fact(data, subject=subject, actor=actor, correlationid=correlationid, dataref=dataref)
+        return self.take_in(made)
 
     def fact(
-        self, data: Data, *, subject: str, actor: PartnerId = "leerwerkloket", correlationid: str | None = None
+        self,
+        data: Data,
+        *,
+        subject: str,
+        actor: PartnerId = "leerwerkloket",
+        correlationid: str | None = None,
+        dataref: str | None = None,
     ) -> Fact[Data]:
         """A fact of another service, made now; `take_in` may come later."""
         event_type = CATALOGUE.of(type(data))
@@ -119,6 +132,7 @@ class Desk:
             causationid=new_uuid(),
             actor=actor,
             data=data,
+            dataref=dataref,
         )
 
     def state(self, kind: type[T], key: str) -> T:

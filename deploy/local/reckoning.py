@@ -115,6 +115,8 @@ class _Books:
                 elif row.status != "waiting":  # that is at rest: only what still happens can wake it
                     self.unsettled.append(f"{service.name}: {row.entity} {row.id} is {row.status}")
             for row in await rows(service.name, "SELECT key, kind, status FROM effects"):
+                if row.status == "failed" and row.key.endswith("/deelnemer"):
+                    continue  # who has no e-mail address, or was erased, gets no mail
                 if row.status != "done":
                     self.unsettled.append(f"{service.name}: {row.kind} {row.key} is {row.status}")
                 elif row.kind == "mail":
@@ -328,18 +330,17 @@ def _unfinished(books: _Books) -> Iterable[str]:
 def _entitled(facts: Iterable[_Fact], registry: Registry) -> dict[str, frozenset[str]]:
     """Who should have received each fact, from the roles of the catalogue and the parties by the facts."""
     parties: dict[str, dict[Rol, set[str]]] = defaultdict(lambda: defaultdict(set))
+    ways_in: dict[str, str] = {}
     employers: dict[str, str] = {}
     active: dict[str, str] = {}
     schools: dict[str, str] = {}
     shared: dict[str, list[_Fact]] = defaultdict(list)  # what a party that joins later receives too
     entitled: dict[str, frozenset[str]] = {}
-    regional = set(registry.in_role(*ALWAYS_READS))
     for fact in _by_cause(facts):
         nummer, data = fact.trajectnummer, fact.data
         of_traject = parties[nummer] if nummer else {}
         if fact.name == "traject.aangemeld":
-            way_in = data["toegangspartner"]
-            parties[fact.subject][Rol.COORDINATIE].add(way_in)  # reads the traject stream whatever its role
+            ways_in[fact.subject] = data["toegangspartner"]
         elif fact.name == "traject.betrokkene-toegewezen":
             of_traject[Rol(data["rol"])] = {data["partner"]}
             for earlier in shared[fact.subject]:
@@ -354,9 +355,12 @@ def _entitled(facts: Iterable[_Fact], registry: Registry) -> dict[str, frozenset
             active[nummer] = fact.subject
         elif fact.type.entity in ("opdracht", "factuur", "betaling") and "opleider" in data:
             schools[fact.subject] = data["opleider"]
-        readers = set(regional)
-        for rol in fact.type.readers:
-            readers |= of_traject.get(rol, set()) if _of_case(fact, rol) else set()
+        readers = set(registry.in_role(*(ALWAYS_READS & fact.type.readers)))
+        if fact.type.entity in ("traject", "match", "verklaring"):
+            for rol in fact.type.readers - ALWAYS_READS:
+                readers |= of_traject.get(rol, set())
+        if fact.type.entity == "traject" and fact.type.readers > ALWAYS_READS:
+            readers.add(ways_in[fact.subject])  # whatever its role
         if fact.type.entity == "match" and employers.get(fact.subject):
             readers.add(employers[fact.subject])
         elif Rol.WERKGEVER in fact.type.readers and nummer in active and employers.get(active[nummer]):
@@ -373,13 +377,6 @@ def _entitled(facts: Iterable[_Fact], registry: Registry) -> dict[str, frozenset
         if nummer and fact.type.entity in ("traject", "match", "verklaring"):
             shared[nummer].append(fact)
     return entitled
-
-
-def _of_case(fact: _Fact, rol: Rol) -> bool:
-    """Whether being party to the traject in that role is what entitles to this stream."""
-    if rol in ALWAYS_READS:
-        return fact.type.entity == "traject"
-    return fact.type.entity in ("traject", "match", "verklaring")
 
 
 def _by_cause(facts: Iterable[_Fact]) -> list[_Fact]:

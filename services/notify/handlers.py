@@ -1,14 +1,10 @@
-"""Which facts notify follows, and who gets mail about them: the mail table of the domain, row by row.
-
-The rows for the deelnemer are not here yet: `pok_opgesteld` mails the other two who sign, and
-`verklaring.afgegeven`, which concerns the deelnemer alone, has no handler.
-"""
+"""Which facts notify follows, and who gets mail about them: the mail table of the domain, row by row."""
 
 from collections.abc import Iterable
 from datetime import date
 from typing import Any, Final
 
-from contracts import betaling, erkenning, factuur, match, traject
+from contracts import betaling, erkenning, factuur, match, traject, verklaring
 from contracts.catalogue import Owner
 from contracts.fields import Categorie, PartnerId, Rol
 from services.chassis.aggregate import by_subject, by_trajectnummer
@@ -75,6 +71,19 @@ def pok_opgesteld(event: Fact[traject.PokOpgesteld], work: Work) -> Follows:
     if not werkgever:
         wsp = beeld.in_rol(work.registry, Rol.WSP)
         yield from _mails(event, work, Soort.HANDTEKENING_WERKGEVER, wsp, event.subject, uiterlijk=begin)
+    yield from _mail_to_participant(event, beeld, Soort.HANDTEKENING, event.subject, uiterlijk=begin)
+
+
+@service.fact(verklaring.Afgegeven)
+def verklaring_afgegeven(event: Fact[verklaring.Afgegeven], work: Work) -> Follows:
+    beeld = _beeld(work, event.data.trajectnummer)
+    return _mail_to_participant(event, beeld, Soort.GOED_NIEUWS, event.data.trajectnummer)
+
+
+@service.fact(traject.MogelijkDubbel)
+def mogelijk_dubbel(event: Fact[traject.MogelijkDubbel], work: Work) -> Follows:
+    coordinatie = work.registry.in_role(Rol.COORDINATIE)
+    return _mails(event, work, Soort.MOGELIJK_DUBBEL, coordinatie, event.subject)
 
 
 @service.fact(traject.Gestart)
@@ -129,6 +138,14 @@ def _mails(
         known = work.registry.get(partner)
         if known is not None and known.mail:
             yield Mail.about(soort, partner, nummer, **gegevens).effect(event.id)
+
+
+def _mail_to_participant(
+    event: Fact[Any], beeld: Trajectbeeld, soort: Soort, nummer: str, **gegevens: date
+) -> Iterable[Effect]:
+    """One mail to the participant, unless the data is erased. If there is no address, sending finds out."""
+    if beeld.dataref is not None:
+        yield Mail.to_participant(soort, beeld.dataref, nummer, **gegevens).effect(event.id)
 
 
 def _beeld(work: Work, trajectnummer: str) -> Trajectbeeld:

@@ -6,7 +6,7 @@ mail is one template of plain paragraphs, at B1 level; the text and the HTML par
 
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -23,6 +23,8 @@ from services.chassis.messages import Effect
 
 MAIL: Final = "mail"
 """The kind of effect that a mail is."""
+DEELNEMER: Final = "deelnemer"
+"""Whom a mail is for that goes to the participant; no partner is called so."""
 
 
 class Soort(StrEnum):
@@ -37,6 +39,8 @@ class Soort(StrEnum):
     """To the wsp, for an employer without a system."""
     BEGONNEN = "begonnen"
     ACTIE_NODIG = "actie-nodig"
+    GOED_NIEUWS = "goed-nieuws"
+    MOGELIJK_DUBBEL = "mogelijk-dubbel"
     FACTUUR_AANPASSEN = "factuur-aanpassen"
     FACTUUR_BETAALD = "factuur-betaald"
 
@@ -63,6 +67,8 @@ _KOPPEN: Final[Mapping[Soort, tuple[str, _Dossier]]] = {
     Soort.HANDTEKENING_WERKGEVER: ("Uw handtekening is nodig", _TRAJECT),
     Soort.BEGONNEN: ("Het traject is begonnen", _TRAJECT),
     Soort.ACTIE_NODIG: ("Er is actie nodig", _TRAJECT),
+    Soort.GOED_NIEUWS: ("Goed nieuws", _TRAJECT),
+    Soort.MOGELIJK_DUBBEL: ("Controleer een aanmelding", _TRAJECT),
     Soort.FACTUUR_AANPASSEN: ("Pas uw factuur aan", _FACTUUR),
     Soort.FACTUUR_BETAALD: ("Uw factuur is betaald", _FACTUUR),
 }
@@ -73,9 +79,9 @@ _SPACE: Final = uuid.UUID("6b1f4c58-9e43-5a0c-8a35-6d5a3f0c7a11")
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail to one partner: which text, about which dossier, with which facts.
+    """One mail to one partner, or to the participant: which text, about which dossier, with which facts.
 
-    Holds no address: the registry's `contact` is looked up when it is sent.
+    Holds no address: the registry's `contact`, or what intake shows at `dataref`, is looked up when it is sent.
     """
 
     soort: Soort
@@ -83,6 +89,8 @@ class Mail:
     nummer: str
     gegevens: Mapping[str, str] = field(default_factory=dict)
     """What the text needs besides; dates as ISO 8601."""
+    dataref: str | None = None
+    """Of a mail to the participant."""
 
     @classmethod
     def about(cls, soort: Soort, aan: PartnerId, nummer: str, **gegevens: str | date | None) -> Self:
@@ -91,14 +99,21 @@ class Mail:
         return cls(soort, aan, nummer, known)
 
     @classmethod
+    def to_participant(cls, soort: Soort, dataref: str, nummer: str, **gegevens: date) -> Self:
+        return replace(cls.about(soort, DEELNEMER, nummer, **gegevens), dataref=dataref)
+
+    @classmethod
     def of(cls, effect: Effect) -> Self:
         """The mail that `effect` asks for."""
         rest = dict(effect.payload)
-        return cls(Soort(rest.pop("soort")), rest.pop("aan"), rest.pop("nummer"), rest)
+        dataref = rest.pop("dataref", None)
+        return cls(Soort(rest.pop("soort")), rest.pop("aan"), rest.pop("nummer"), rest, dataref)
 
     def effect(self, fact_id: str) -> Effect:
         """The request to send it, the same for the same fact, recipient and text."""
         payload = {"soort": self.soort.value, "aan": self.aan, "nummer": self.nummer, **self.gegevens}
+        if self.dataref is not None:
+            payload["dataref"] = self.dataref
         return Effect(kind=MAIL, key=f"{MAIL}/{self.soort}/{fact_id}/{self.aan}", payload=payload)
 
     @property

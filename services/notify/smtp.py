@@ -17,6 +17,7 @@ from contracts.partners import Registry
 from services.chassis.effects import FinalFailure
 from services.chassis.messages import Effect
 from services.chassis.settings import Settings
+from services.notify.deelnemer import Deelnemers
 from services.notify.mails import Composer, Mail
 
 _log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class MailDeferred(Exception):
 
 
 class Mailer:
-    """Delivers mails to the contacts in the registry.
+    """Delivers mails to the contacts in the registry, and to participants.
 
     No error and no log line holds an address: the errors of aiosmtplib do, so none of them gets out.
     STARTTLS is used where the server offers it, and then its certificate must be right.
@@ -42,24 +43,20 @@ class Mailer:
         self._host = settings.smtp_host
         self._port = settings.smtp_port
         self._registry = registry
+        self._deelnemers = Deelnemers(settings)
         self._composer = Composer(settings.mail_from, settings.portal_url)
 
     async def deliver_mail(self, effect: Effect) -> None:
         """Sends the mail that `effect` asks for, under a Message-ID that a second attempt repeats.
 
         Raises:
-            FinalFailure: the server refuses this mail for good (5xx), or its partner is no longer registered.
-            MailDeferred: anything else that went wrong; a later attempt may succeed.
+            FinalFailure: the server refuses this mail for good (5xx), or there is nobody (any more) to send it to.
+            MailDeferred, AddressDeferred: anything else that went wrong; a later attempt may succeed.
         """
-        aan = Mail.of(effect).aan
-        partner = self._registry.get(aan)
-        if partner is None:
-            raise FinalFailure(f"{aan} is not in the partner registry")
-        mail = self._composer.compose(effect, partner.contact, datetime.now(UTC))
+        to = await self._address(effect)
+        mail = self._composer.compose(effect, to, datetime.now(UTC))
         try:
-            await aiosmtplib.send(
-                mail, recipients=[partner.contact], hostname=self._host, port=self._port, timeout=_TIMEOUT
-            )
+            await aiosmtplib.send(mail, recipients=[to], hostname=self._host, port=self._port, timeout=_TIMEOUT)
         except Exception as error:
             cause, code, final = type(error).__qualname__, _code(error), _is_final(error)
         else:
@@ -68,6 +65,19 @@ class Mailer:
         # outside the handler, so that the error with the address in it is not the context of ours
         _log.warning("mail not sent", extra={"key": effect.key, "cause": cause, "code": code, "final": final})
         raise (FinalFailure if final else MailDeferred)(f"{cause} {code or ''}".strip())
+
+    async def _address(self, effect: Effect) -> str:
+        mail = Mail.of(effect)
+        if mail.dataref is not None:
+            try:
+                return await self._deelnemers.address(mail.dataref)
+            except FinalFailure as none:
+                _log.info("no mail to the participant", extra={"key": effect.key, "why": str(none)})
+                raise
+        partner = self._registry.get(mail.aan)
+        if partner is None:
+            raise FinalFailure(f"{mail.aan} is not in the partner registry")
+        return partner.contact
 
 
 def _is_final(error: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""What notify knows of a traject: its parties, and until when it is planned to run."""
+"""What notify knows of a traject: its parties, where its participant is kept, until when it is planned to run."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -18,6 +18,8 @@ class Trajectbeeld:
     betrokkenen: Betrokkenen
     gepland_eind: date | None = None
     """The last day of the latest praktijkovereenkomst."""
+    dataref: str | None = None
+    """Where intake keeps the participant's data; None once it is erased."""
 
     @classmethod
     def evolve(cls, state: Self | None, fact: Fact[Any]) -> Self | None:
@@ -25,11 +27,13 @@ class Trajectbeeld:
         if betrokkenen is None:
             return None
         if state is None:
-            return cls(betrokkenen)
+            return cls(betrokkenen, dataref=fact.dataref)
         if betrokkenen is not state.betrokkenen:
             state = replace(state, betrokkenen=betrokkenen)
         if isinstance(fact.data, traject.PokOpgesteld | traject.PokGewijzigd):
             return replace(state, gepland_eind=fact.data.eind)
+        if isinstance(fact.data, traject.GegevensGewist):
+            return replace(state, dataref=None)
         return state
 
     def in_rol(self, registry: Registry, *rollen: Rol) -> frozenset[PartnerId]:

@@ -5,13 +5,20 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import uvicorn
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from contracts import traject
 from contracts.fields import Categorie, PartnerId, Rol
+from contracts.inzage import DOEL_HEADER, ROL_HEADER
 from contracts.partners import Registry
 from deploy.local.broker import Broker
 from deploy.local.mailcatcher import keep, read_mails
@@ -21,6 +28,7 @@ from services.chassis.effects import FinalFailure
 from services.chassis.messages import Effect
 from services.chassis.settings import Settings
 from services.notify import handlers, tables
+from services.notify.deelnemer import AddressDeferred
 from services.notify.handlers import service
 from services.notify.mails import MAIL, Mail, Soort
 from services.notify.smtp import MailDeferred, Mailer
@@ -76,13 +84,14 @@ async def server(tmp_path: Path) -> AsyncIterator[MailServer]:
         yield handler
 
 
-def mailer(port: int, registry: Registry = REGISTRY) -> Mailer:
+def mailer(port: int, registry: Registry = REGISTRY, **persons: Any) -> Mailer:
     settings = Settings(
         amqp_url=SecretStr(""),
         database_url=SecretStr(""),
         partners=DEPLOY / "partners.toml",
         kwalificaties=DEPLOY / "kwalificaties.toml",
         smtp_port=port,
+        **persons,
     )
     return Mailer(settings, registry)
 
@@ -226,3 +235,90 @@ async def test_facts_on_the_bus_become_mails_once_however_often_they_come(
     mails = read_mails(server.folder)
     partner_of = {partner.contact: partner.id for partner in REGISTRY.partners}
     assert sorted((partner_of[mail["To"]], str(mail["Subject"])) for mail in mails) == sorted(expected)
+
+
+# Mail to the participant
+
+
+NOA = "noa@kanarie.example"
+DATAREF = "https://elders.example/personen/1f0c2b7e-5d0a-5a43-8e55-7f2d3a9b4c11"
+
+
+class Intake:
+    """Answers for person data as the test says, and notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, object] = {"e_mail": NOA}
+        self.status = 200
+        self.asked: list[tuple[str, str | None]] = []
+        self.port = free_port()
+
+    async def __call__(self, request: Request) -> JSONResponse:
+        self.asked.append((request.url.path, request.headers.get("authorization")))
+        assert (request.headers[ROL_HEADER], request.headers[DOEL_HEADER]) == ("notify", "mailen")
+        return JSONResponse(self.answers, status_code=self.status)
+
+
+@pytest.fixture
+async def intake() -> AsyncIterator[Intake]:
+    answering = Intake()
+    app = Starlette(routes=[Route("/personen/{key}", answering)])
+    server = uvicorn.Server(uvicorn.Config(app, port=answering.port, log_config=None, lifespan="off"))
+    serving = asyncio.create_task(server.serve())
+
+    async def started() -> bool:
+        return server.started
+
+    await eventually(started)
+    yield answering
+    server.should_exit = True
+    await serving
+
+
+def to_participants(server: MailServer, intake: Intake) -> Mailer:
+    token, url = SecretStr("een-token"), f"http://127.0.0.1:{intake.port}/personen"
+    return mailer(server.port, persons_url=url, persons_token=token)
+
+
+def good_news() -> Effect:
+    return Mail.to_participant(Soort.GOED_NIEUWS, DATAREF, a_number("PV")).effect("0198c5d2-7c1e-7a33")
+
+
+async def test_address_of_the_participant_is_asked_of_intake_when_the_mail_is_sent(
+    server: MailServer, intake: Intake, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    effect = good_news()
+    await to_participants(server, intake).deliver_mail(effect)
+    (mail,) = read_mails(server.folder)
+    assert (mail["To"], mail.get_all("Delivered-To"), mail["Subject"]) == (NOA, [NOA], "Goed nieuws")
+    assert intake.asked == [("/personen/" + DATAREF.rpartition("/")[2], "Bearer een-token")]
+    ours = [record for record in caplog.records if not record.name.startswith("mail.")]
+    assert not [record for record in ours if NOA in json.dumps(vars(record), default=str)]
+    assert NOA not in json.dumps(effect.payload)
+
+
+@pytest.mark.parametrize(("status", "answers"), [(410, {}), (404, {}), (200, {})])
+async def test_participant_who_is_erased_or_has_no_address_gets_no_mail_ever(
+    server: MailServer, intake: Intake, status: int, answers: dict[str, object]
+) -> None:
+    intake.status, intake.answers = status, answers
+    with pytest.raises(FinalFailure):
+        await to_participants(server, intake).deliver_mail(good_news())
+    assert read_mails(server.folder) == []
+
+
+@pytest.mark.parametrize("status", [401, 403, 500, 503])
+async def test_intake_that_cannot_say_now_is_asked_again(server: MailServer, intake: Intake, status: int) -> None:
+    intake.status = status
+    with pytest.raises(AddressDeferred, match=str(status)):
+        await to_participants(server, intake).deliver_mail(good_news())
+    intake.status = 200
+    await to_participants(server, intake).deliver_mail(good_news())
+    assert len(read_mails(server.folder)) == 1
+
+
+async def test_intake_that_is_away_is_asked_again(server: MailServer, intake: Intake) -> None:
+    intake.port = free_port()
+    with pytest.raises(AddressDeferred, match="ConnectError"):
+        await to_participants(server, intake).deliver_mail(good_news())

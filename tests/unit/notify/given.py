@@ -3,8 +3,9 @@
 from datetime import date
 from itertools import count
 
-from contracts import betaling, erkenning, factuur, match, traject
+from contracts import betaling, erkenning, factuur, match, traject, verklaring
 from contracts.catalogue import CATALOGUE, service_source
+from contracts.example import example
 from contracts.fields import Categorie, PartnerId, Rol, Sector, Werkstatus, number_from
 from contracts.model import Data
 from contracts.partners import Registry
@@ -72,10 +73,17 @@ def registration(toegangspartner: PartnerId = WSP) -> traject.Aangemeld:
     )
 
 
-def registered(desk: Desk, toegangspartner: PartnerId = WSP) -> str:
+DATAREF = "https://intake.example/personen/1f0c2b7e-5d0a-5a43-8e55-7f2d3a9b4c11"
+
+
+def registered(desk: Desk, toegangspartner: PartnerId = WSP, dataref: str | None = None) -> str:
     nummer = a_number("PV")
-    desk.hear(registration(toegangspartner), subject=nummer)
+    desk.hear(registration(toegangspartner), subject=nummer, dataref=dataref)
     return nummer
+
+
+def issued(trajectnummer: str) -> verklaring.Afgegeven:
+    return example(verklaring.Afgegeven, trajectnummer=trajectnummer)
 
 
 def assigned(desk: Desk, trajectnummer: str) -> None:
@@ -161,6 +169,8 @@ def everything(desk: Desk) -> list[tuple[Data, str]]:
     """One of every fact that is mailed about, with its subject, at a desk that knows what went before."""
     pv, mt = a_matched_traject(desk)
     shop, _ = a_matched_traject(desk, SHOP_AT)
+    known = registered(desk, dataref=DATAREF)
+    desk.effects.clear()
     rm = an_invoice(desk)
     bt = a_payment_order(desk, rm)
     return [
@@ -173,6 +183,8 @@ def everything(desk: Desk) -> list[tuple[Data, str]]:
         (traject.Onderbroken(datum=BEGIN, categorie=Categorie.DEELNEMER), pv),
         (traject.Uitgevallen(datum=BEGIN, categorie=Categorie.DEELNEMER), pv),
         (lapse(pv, Categorie.ERKENNING), mt),
+        (issued(known), a_number("VK")),
+        (traject.MogelijkDubbel(ander_trajectnummer=pv), known),
         (a_rejection("BR-NL-1", "BR-CO-10"), rm),
         (paid(rm), bt),
     ]

@@ -32,6 +32,8 @@ SUBJECTS = {
     Soort.HANDTEKENING_WERKGEVER: "Uw handtekening is nodig",
     Soort.BEGONNEN: "Het traject is begonnen",
     Soort.ACTIE_NODIG: "Er is actie nodig",
+    Soort.GOED_NIEUWS: "Goed nieuws",
+    Soort.MOGELIJK_DUBBEL: "Controleer een aanmelding",
     Soort.FACTUUR_AANPASSEN: "Pas uw factuur aan",
     Soort.FACTUUR_BETAALD: "Uw factuur is betaald",
 }
@@ -175,6 +177,8 @@ def test_a_refusal_says_nothing_of_recognition() -> None:
         (Soort.BEGONNEN, "Dit traject is begonnen op maandag 23 november 2026."),
         (Soort.BEGONNEN, "Volgens de planning duurt het tot en met vrijdag 30 april 2027."),
         (Soort.ACTIE_NODIG, "Doe dat binnen 2 werkdagen, uiterlijk op woensdag 4 november 2026."),
+        (Soort.GOED_NIEUWS, "Log in en bekijk uw resultaat."),
+        (Soort.MOGELIJK_DUBBEL, "Controleer of het om dezelfde persoon gaat."),
         (Soort.FACTUUR_AANPASSEN, "De factuur voldoet niet aan deze regels: BR-NL-1, BR-CO-10."),
         (Soort.FACTUUR_BETAALD, "Uw factuur is betaald op donderdag 12 november 2026."),
         (Soort.FACTUUR_BETAALD, "Het betalingskenmerk is RF18539007547034."),

@@ -9,12 +9,13 @@ from contracts.fields import Categorie, Rol
 from contracts.model import Data
 from services.chassis.messages import Effect, Fact
 from services.notify.handlers import service
-from services.notify.mails import MAIL, Mail, Soort
+from services.notify.mails import DEELNEMER, MAIL, Mail, Soort
 from tests.desk import REGISTRY, Desk
 from tests.unit.notify.given import (
     BAKERY,
     BEGIN,
     COACH,
+    DATAREF,
     EIND,
     FINANCIER,
     GREENPORT,
@@ -38,6 +39,7 @@ from tests.unit.notify.given import (
     at_notify,
     confirmation,
     everything,
+    issued,
     lapse,
     mails,
     paid,
@@ -263,4 +265,57 @@ def test_no_effect_holds_an_address_a_name_or_an_employer() -> None:
 
 
 def test_notify_follows_no_more_than_it_mails_about() -> None:
-    assert service.entities_heard() == ("betaling", "erkenning", "factuur", "match", "traject")
+    assert service.entities_heard() == ("betaling", "erkenning", "factuur", "match", "traject", "verklaring")
+
+
+def test_participant_gets_the_good_news_and_nobody_else_does() -> None:
+    desk = at_notify()
+    nummer = registered(desk, dataref=DATAREF)
+    assigned(desk, nummer)
+    mails(desk)
+    desk.hear(issued(nummer), subject=a_number("VK"))
+    (effect,) = desk.effects
+    mail = Mail.of(effect)
+    assert (mail.soort, mail.aan, mail.nummer, mail.dataref) == (Soort.GOED_NIEUWS, DEELNEMER, nummer, DATAREF)
+
+
+def test_participant_signs_too() -> None:
+    desk = at_notify()
+    nummer = registered(desk, dataref=DATAREF)
+    assigned(desk, nummer)
+    desk.hear(confirmation(nummer), subject=a_number("M"))
+    mails(desk)
+    desk.hear(a_pok(), subject=nummer)
+    assert mails(desk) == {Soort.HANDTEKENING: {BAKERY, SCHOOL, DEELNEMER}}
+
+
+def test_participant_whose_data_is_erased_gets_no_mail() -> None:
+    desk = at_notify()
+    nummer = registered(desk, dataref=DATAREF)
+    desk.hear(traject.GegevensGewist(redencode=traject.Wisreden.VERZOEK), subject=nummer)
+    mails(desk)
+    desk.hear(issued(nummer), subject=a_number("VK"))
+    assert mails(desk) == {}
+
+
+def test_participant_is_named_in_a_request_to_mail_by_an_address_of_intake_alone() -> None:
+    desk = at_notify()
+    nummer = registered(desk, dataref=DATAREF)
+    mails(desk)
+    desk.hear(issued(nummer), subject=a_number("VK"))
+    assert desk.effects[0].payload == {
+        "soort": "goed-nieuws",
+        "aan": DEELNEMER,
+        "nummer": nummer,
+        "dataref": DATAREF,
+    }
+
+
+def test_coordinatie_is_told_of_a_possible_double_and_not_of_the_other_number() -> None:
+    desk = at_notify()
+    een, ander = registered(desk), registered(desk)
+    desk.effects.clear()
+    desk.hear(traject.MogelijkDubbel(ander_trajectnummer=een), subject=ander)
+    assert nummers(desk) == {ander}
+    assert gegevens(desk) == {}
+    assert mails(desk) == {Soort.MOGELIJK_DUBBEL: {LOKET}}
