@@ -4,6 +4,7 @@ praktijkbus pilot                                     # what `make run` does
 praktijkbus submit events.ndjson --partner wsp-venlo  # your own events, with their receipts
 praktijkbus tell PV-7K3F9-QX2ME                       # the story of one traject
 praktijkbus parked list                               # what could not be processed, and why
+praktijkbus replay --to billing --stream traject --reden herstel
 praktijkbus provision --help                          # for an operator: a broker of your own
 """
 
@@ -25,6 +26,7 @@ from sqlalchemy import select
 from cli import parked, place
 from cli.place import ROOT, State, Trouble
 from cli.provision import provision
+from cli.replay import replay
 from cli.submit import submit
 from cli.tell import tell
 from services.chassis.database import connect
@@ -138,7 +140,7 @@ def pilot(state: State = place.STATE) -> None:
         raise typer.Exit(1)
 
 
-for command in (submit, tell, provision):
+for command in (submit, tell, replay, provision):
     app.command()(command)
 app.add_typer(parked.app, name="parked")
 

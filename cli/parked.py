@@ -4,15 +4,14 @@ import dataclasses
 import getpass
 import json
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Collection, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Final, Protocol, TypeVar
+from typing import Annotated, Final, Protocol
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cli import place
@@ -20,10 +19,8 @@ from cli.place import State, Trouble
 from contracts.catalogue import Owner
 from services.chassis import repair
 from services.chassis.calendar import AMSTERDAM
-from services.chassis.database import connect
 from services.chassis.repair import Author, Parked, Reden
 
-T = TypeVar("T")
 app = typer.Typer(no_args_is_help=True, help="What services gave up on: look at it, retry it, discard it.")
 _out: Final = Console(emoji=False, highlight=False, soft_wrap=True)
 
@@ -52,7 +49,7 @@ def show_all(
     elif not found:
         _out.print("Nothing is parked.")
     else:
-        _out.print(_rows(found) if every else _groups(found))
+        _out.print(_rows(found) if every else _groups(found), markup=False)
 
 
 @app.command()
@@ -151,7 +148,7 @@ class Deed(Protocol):
 def _do(deed: Deed, verb: str, items: list[Parked], reden: Reden, door: str | None, yes: bool, state: Path) -> int:
     by = author(door, reden)
     if len(items) > 1 and not yes:
-        _out.print(_groups(items))
+        _out.print(_groups(items), markup=False)
         if not typer.confirm(f"{verb.capitalize()} all {len(items)}?"):
             raise Trouble("Nothing was done.")
 
@@ -159,7 +156,7 @@ def _do(deed: Deed, verb: str, items: list[Parked], reden: Reden, door: str | No
         done = 0
         for service in sorted({item.consumer for item in items}):
             mine = [item for item in items if item.consumer == service]
-            done += await _in(state, Owner(service), partial(deed, items=mine, by=by))
+            done += await place.transact(state, Owner(service), partial(deed, items=mine, by=by))
         return done
 
     return place.ask(work)
@@ -169,49 +166,49 @@ def _find(state: Path, consumer: Owner | None, cause: str | None) -> list[Parked
     async def work() -> list[Parked]:
         found: list[Parked] = []
         for service in [consumer] if consumer else list(Owner):
-            found += await _in(state, service, partial(repair.parked, consumer=service.value, cause=cause))
+            found += await place.transact(
+                state, service, partial(repair.parked, consumer=service.value, cause=cause)
+            )
         return found
 
     return place.ask(work)
 
 
 def _one(state: Path, consumer: Owner, handle: str) -> repair.Detail:
-    found = place.ask(lambda: _in(state, consumer, partial(repair.detail, consumer=consumer.value, handle=handle)))
+    found = place.ask(
+        lambda: place.transact(state, consumer, partial(repair.detail, consumer=consumer.value, handle=handle))
+    )
     if found is None:
         raise Trouble(f"{consumer.value} has nothing parked under {handle}. See `praktijkbus parked list --all`.")
     return found
 
 
-async def _in(state: Path, service: Owner, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-    """Does work in one transaction in the database of a service."""
-    engine = connect(place.database(state, service))
-    try:
-        async with engine.begin() as connection:
-            return await work(connection)
-    finally:
-        await engine.dispose()
-
-
-def _groups(items: list[Parked]) -> Table:
+def _groups(items: list[Parked]) -> str:
     groups: dict[tuple[str, str, str, str], list[Parked]] = defaultdict(list)
     for item in items:
         groups[item.consumer, item.kind, item.what, item.cause].append(item)
-    table = Table("consumer", "kind", "what", "cause", "count", "oldest", "holds back", box=None)
+    lines = [("consumer", "kind", "what", "cause", "count", "oldest", "holds back")]
     for (consumer, kind, what, cause), members in sorted(groups.items()):
         oldest = min(item.since for item in members)
         held = sum(item.holds_back for item in members)
-        table.add_row(consumer, kind, what, cause, str(len(members)), _moment(oldest), str(held))
-    return table
+        lines.append((consumer, kind, what, cause, str(len(members)), _moment(oldest), str(held)))
+    return _columns(lines)
 
 
-def _rows(items: list[Parked]) -> Table:
-    table = Table(
-        "consumer", "id", "kind", "what", "subject", "cause", "attempts", "since", "holds back", box=None
-    )
+def _rows(items: list[Parked]) -> str:
+    lines = [("consumer", "id", "kind", "what", "subject", "cause", "attempts", "since", "holds back")]
     for item in items:
-        cells = (item.consumer, item.handle, item.kind, item.what, item.subject or "", item.cause)
-        table.add_row(*cells, str(item.attempts), _moment(item.since), str(item.holds_back))
-    return table
+        name = (item.consumer, item.handle, item.kind, item.what, item.subject or "-", item.cause)
+        lines.append((*name, str(item.attempts), _moment(item.since), str(item.holds_back)))
+    return _columns(lines)
+
+
+def _columns(lines: Sequence[tuple[str, ...]]) -> str:
+    """Lines under one another, each cell whole: a cause or an id is there to be copied."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
 
 
 def _moment(moment: datetime) -> str:

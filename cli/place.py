@@ -5,17 +5,19 @@ What is about trajecten is said in Dutch, what is about this machine in English.
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 import typer
 from pydantic import ValidationError
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.catalogue import Owner
 from contracts.fields import PartnerId
 from contracts.partners import Partner, Registry
+from services.chassis.database import connect
 
 T = TypeVar("T")
 
@@ -90,6 +92,16 @@ def database(state: Path, service: Owner = Owner.INTAKE) -> str:
             f" name of the service stands, such as postgresql+asyncpg://…/praktijkbus_{_SERVICE}."
         )
     return given.replace(_SERVICE, service.value)
+
+
+async def transact(state: Path, service: Owner, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    """Does work in one transaction in the database of a service."""
+    engine = connect(database(state, service))
+    try:
+        async with engine.begin() as connection:
+            return await work(connection)
+    finally:
+        await engine.dispose()
 
 
 def ask(work: Callable[[], Coroutine[Any, Any, T]]) -> T:

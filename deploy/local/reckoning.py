@@ -135,8 +135,8 @@ class _Books:
     def _take(self, service: str, row: Any) -> None:
         if row.sent is None:
             self.unsettled.append(f"{service}: {row.message_id} was not relayed")
-        if row.routing_key.startswith("aan."):  # an earlier fact, for who became party later
-            return
+        if row.routing_key.startswith("aan.") or row.routing_key.endswith(".feiten"):
+            return  # an earlier fact, for who became party later or has it replayed
         message = json.loads(bytes(row.body))
         event_type = CATALOGUE[message["type"]]
         if event_type.owner is not None:

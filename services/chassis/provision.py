@@ -104,6 +104,10 @@ class _Provisioner:
                     for service in services
                     for entity in service.entities_heard()
                 ),
+                *(  # for what is replayed to one service alone
+                    self._bind(names.FACTS, names.facts_queue(service.name), names.facts_queue(service.name))
+                    for service in services
+                ),
                 *(
                     self._bind(_rest(partner), names.ingress_queue(Owner.INTAKE, partner), "")
                     for partner in partners

@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.catalogue import CATALOGUE
 from contracts.envelope import FactEnvelope, SubmissionEnvelope
-from services.chassis import wire
+from contracts.fields import PartnerId
+from services.chassis import names, wire
 
 EFFECT: Final = "effect"
 """What kind of thing was parked: a fact, a partner's submission, or an effect such as a mail."""
@@ -241,3 +242,18 @@ async def record(connection: AsyncConnection, deed: Deed, by: Author, abouts: Se
             "abouts": [json.dumps(about) for about in abouts],
         },
     )
+
+
+async def addressed_to(connection: AsyncConnection, partner: PartnerId, types: Collection[str]) -> set[str]:
+    """The ids of the facts of these types that their owner addressed to a partner, or shared with it later.
+
+    What its owner wrote down then is the record of who may read a fact: who is party now says nothing of it.
+    """
+    found = await connection.scalars(
+        text(
+            "SELECT message_id FROM outbox WHERE type = ANY(CAST(:types AS text[]))"
+            " AND (:partner = ANY(readers) OR routing_key = :queue)"
+        ),
+        {"types": list(types), "partner": partner, "queue": names.partner_queue(partner)},
+    )
+    return set(found)

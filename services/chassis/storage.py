@@ -270,7 +270,8 @@ class Storage:
                 "INSERT INTO outbox (message_id, type, routing_key, readers, body, correlationid)"
                 " SELECT o.message_id, o.type, :queue, '{}', o.body, o.correlationid FROM outbox o"
                 " WHERE o.correlationid = :correlationid AND o.type = ANY(CAST(:types AS text[]))"
-                " AND o.routing_key NOT LIKE 'aan.%' AND NOT :partner = ANY(o.readers)"
+                " AND o.routing_key NOT LIKE 'aan.%' AND o.routing_key NOT LIKE '%.feiten'"
+                " AND NOT :partner = ANY(o.readers)"
                 " AND NOT EXISTS (SELECT 1 FROM outbox s WHERE s.correlationid = :correlationid"
                 " AND s.message_id = o.message_id AND s.routing_key = :queue) ORDER BY o.position"
             ),

@@ -1,6 +1,6 @@
 """The journal: every fact of every stream in one order, as the record of what happened in each case."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,6 +30,45 @@ _APPEND = text(
                                   correlationid, causationid, trace_id, body, n)
     """
 )
+
+
+_SELECTED = """
+    FROM journal WHERE entity = ANY(CAST(:streams AS text[])) AND position >= :first
+    AND (CAST(:since AS timestamptz) IS NULL OR recorded >= :since)
+    AND (CAST(:subject AS text) IS NULL
+         OR correlationid = (SELECT correlationid FROM journal WHERE subject = :subject LIMIT 1))
+    AND (CAST(:ids AS text[]) IS NULL OR id = ANY(:ids))
+"""
+_COUNT = text(f"SELECT count(*) {_SELECTED}")
+_REPLAY = text(
+    "INSERT INTO outbox (message_id, type, routing_key, readers, body, correlationid)"
+    " SELECT id, type, :queue, '{}', convert_to(body::text, 'UTF8'), correlationid"
+    f" {_SELECTED} ORDER BY position"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which facts of the journal. What is None selects all."""
+
+    streams: Collection[str]
+    first: int = 0
+    """The journal position to begin at."""
+    since: datetime | None = None
+    """When they were recorded, at the earliest."""
+    subject: str | None = None
+    """The case that this subject belongs to."""
+    ids: Collection[str] | None = None
+
+    @property
+    def _values(self) -> dict[str, Any]:
+        return {
+            "streams": list(self.streams),
+            "first": self.first,
+            "since": self.since,
+            "subject": self.subject,
+            "ids": None if self.ids is None else list(self.ids),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,3 +127,19 @@ async def story(connection: AsyncConnection, nummer: str) -> list[Entry]:
         )
         for row in rows
     ]
+
+
+async def count(connection: AsyncConnection, selection: Selection) -> int:
+    """How many facts that is."""
+    return int(await connection.scalar(_COUNT, selection._values) or 0)
+
+
+async def replay(connection: AsyncConnection, queue: str, selection: Selection) -> int:
+    """Sends facts once more to one queue alone: the same messages under the same ids, in the journal's order.
+
+    They go into intake's outbox, and leave as all else does. Who has a fact already knows it by its id and its
+    place in its stream, and does nothing. How many there were.
+    """
+    result = await connection.execute(_REPLAY, {**selection._values, "queue": queue})
+    await connection.execute(text("SELECT pg_notify('outbox', '')"))
+    return result.rowcount

@@ -2,6 +2,7 @@
 
 import json
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from services.chassis.batch import ENDED_PROCESS
 from services.chassis.repair import Author, Parked, Reden
 from services.chassis.wire import encode
 from tests.integration import toy
+from tests.integration.command import Cli, command
 from tests.integration.facts import publish_facts, traject_fact
 from tests.stand import Reader, Stand, eventually
 
@@ -292,6 +294,68 @@ async def test_mail_that_failed_for_good_is_retried_or_given_up(toy_stand: Stand
     assert rows == [("mail/twee", "discarded", 12), ("mail/een", "open", 0), ("mail/drie", "failed", 12)]
     assert [item.handle for item in await parked(toy_stand)] == ["mail/drie"]
     assert [row.about["id"] for row in await audit(toy_stand)] == ["mail/een", "mail/twee"]
+
+
+@pytest.fixture
+def praktijkbus(toy_stand: Stand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
+    return command(toy_stand, monkeypatch, tmp_path)
+
+
+async def test_operator_sees_groups_and_rows_and_asks_before_a_group(toy_stand: Stand, praktijkbus: Cli) -> None:
+    await toy_stand.run(toy.service)
+    loket = await toy_stand.reader("leerwerkloket")
+    toy.faults.broken = True
+    sent = [await loket.submit(budget.Vastgesteld, amount(toy.BREAKS), subject="POW") for _ in range(3)]
+    await eventually(lambda: gives_up(toy_stand), lambda rows: len(rows) == 3)
+    here = ("--consumer", "billing")
+    groups = await praktijkbus("parked", "list", *here)
+    assert groups.output.splitlines()[1].split()[:5] == [
+        "billing",
+        "melding",
+        "budget",
+        "builtins.RuntimeError",
+        "3",
+    ]
+    rows = json.loads((await praktijkbus("parked", "list", *here, "--json")).output)
+    assert [row["id"] for row in rows] == sent
+    shown = await praktijkbus("parked", "show", "billing", rows[0]["handle"])
+    assert sent[0] in shown.output
+    assert '"bedrag_cent": 13' in shown.output
+    nobody = await praktijkbus("parked", "list", *here, "--cause", "iets anders")
+    assert nobody.output == "Nothing is parked.\n"
+    toy.faults.broken = False
+    deed = ("--reden", "verholpen", "--door", "jansen")
+    group = (*here, "--cause", "builtins.RuntimeError")
+    refused = await praktijkbus("parked", "retry", *group, *deed, answer="n\n")
+    assert "Retry all 3?" in refused.output
+    assert len(await parked(toy_stand)) == 3
+    one = await praktijkbus("parked", "discard", "billing", rows[0]["handle"], *deed)
+    assert one.output.startswith("1 discarded")
+    done = await praktijkbus("parked", "retry", *group, *deed, answer="y\n")
+    assert "2 will be tried again" in done.output
+    outcomes = [(await loket.final_receipt(message_id))["uitkomst"] for message_id in sent]
+    assert outcomes == ["afgewezen", "aanvaard", "aanvaard"]
+    assert [(row.deed, row.by) for row in await audit(toy_stand)] == [
+        ("discard", "jansen"),
+        *[("retry", "jansen")] * 2,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("retry", "billing", "999999", "--reden", "tijdelijk"), "nothing parked under 999999"),
+        (("discard", "--reden", "tijdelijk"), "CONSUMER ID for one"),
+        (("discard", "billing", "--reden", "tijdelijk"), "CONSUMER ID for one"),
+        (("discard", "billing", "1", "--cause", "x", "--reden", "tijdelijk"), "CONSUMER ID for one"),
+        (("retry", "--consumer", "billing", "--reden", "tijdelijk"), "Nothing like that is parked"),
+        (("show", "billing", "1 OR 1=1"), "nothing parked under 1 OR 1=1"),
+    ],
+)
+async def test_what_cannot_be_done_is_told(praktijkbus: Cli, words: tuple[str, ...], told: str) -> None:
+    done = await praktijkbus("parked", *words)
+    assert done.exit_code != 0
+    assert told in str(done.exception)
 
 
 @pytest.mark.parametrize(
