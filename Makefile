@@ -32,6 +32,7 @@ check: $(DEV) ## formatting, lint, types, the rules of the house, generated file
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
 	$(RUN) -m contracts.export --check
+	$(RUN) -m tests.levensloop.tabel --check
 
 .PHONY: chaos
 chaos: $(DEV) ## kills what can be killed and counts what was lost

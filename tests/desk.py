@@ -30,10 +30,17 @@ NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 class Desk:
     """`submit` gives the facts that follow or raises the verdict; `hear` takes in a foreign fact."""
 
-    def __init__(self, service: Service, *, registry: Registry = REGISTRY, now: datetime = NOW) -> None:
+    def __init__(
+        self,
+        service: Service,
+        *,
+        registry: Registry = REGISTRY,
+        now: datetime = NOW,
+        work: type[UnitOfWork] = UnitOfWork,
+    ) -> None:
         self.service = service
         self.calendar = FixedCalendar(now)
-        self.work = UnitOfWork(
+        self.work = work(
             service.owner,
             service.stores,
             registry,

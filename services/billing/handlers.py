@@ -119,15 +119,16 @@ def traject_beeindigd(event: Fact[Data], work: Work) -> Follows:
 
 @service.fact(verklaring.Afgegeven)
 def verklaring_afgegeven(event: Fact[verklaring.Afgegeven], work: Work) -> Follows:
+    _bekend(work, event.data.trajectnummer)
     yield from _reken_af(work, event.data.trajectnummer)
 
 
 @service.fact(verklaring.Ingetrokken)
 def verklaring_ingetrokken(event: Fact[verklaring.Ingetrokken], work: Work) -> Follows:
     """Credits the invoice for this verklaring, paid or not; then a new verklaring may be invoiced."""
-    beeld = work.get(Trajectbeeld, event.data.trajectnummer)
-    order = _opdracht(work, beeld.opdracht) if beeld and beeld.opdracht else None
-    if beeld is None or order is None or order.factuurnummer is None or beeld.gefactureerd != event.subject:
+    beeld = _bekend(work, event.data.trajectnummer)
+    order = _opdracht(work, beeld.opdracht) if beeld.opdracht else None
+    if order is None or order.factuurnummer is None or beeld.gefactureerd != event.subject:
         return
     invoice = _factuur(work, order.factuurnummer)
     dossier = _dossier(work, invoice.trajectnummer, invoice.opleider)
@@ -219,6 +220,14 @@ def _staat(work: Work, invoice: Factuur) -> bool:
 
 def _beeld(work: Work, trajectnummer: Trajectnummer) -> Trajectbeeld:
     return work.require(Trajectbeeld, trajectnummer, Waarop.TRAJECT_BEKEND)
+
+
+def _bekend(work: Work, trajectnummer: Trajectnummer) -> Trajectbeeld:
+    """For facts that overtake the registration: they are tried again until the traject is known."""
+    beeld = work.get(Trajectbeeld, trajectnummer)
+    if beeld is None:
+        raise LookupError(f"traject {trajectnummer} was not heard of yet")
+    return beeld
 
 
 def _budget(work: Work, bron: Bron) -> Budget:

@@ -1,6 +1,6 @@
 """Which messages matching answers, and what follows from them."""
 
-from contracts import erkenning, match
+from contracts import erkenning, match, verklaring
 from contracts.catalogue import Owner
 from contracts.fields import Categorie, Crebo, Rol, Trajectnummer, Vestigingsnummer
 from contracts.model import Leeg
@@ -10,6 +10,7 @@ from services.chassis.messages import (
     AlreadyKnown,
     Dossier,
     Emit,
+    Fact,
     Follows,
     Parties,
     Refused,
@@ -143,6 +144,14 @@ def ingetrokken(event: Submission[erkenning.Ingetrokken], work: Work) -> Follows
     yield Emit(event.about, withdrawn.intrekken(event.data, work.calendar.today()), _dossier_sbb(work, withdrawn))
     for active in work.find(Match, "actief_op", withdrawn.plaats):
         yield _emit(work, active, active.vervallen(Categorie.ERKENNING))
+
+
+@service.fact(verklaring.Afgegeven, verklaring.Ingetrokken)
+def verklaring_veranderd(event: Fact[verklaring.Afgegeven] | Fact[verklaring.Ingetrokken], work: Work) -> Follows:
+    """Nothing follows; but it counts, so it is tried again while the traject is not known."""
+    if work.get(Trajectbeeld, event.data.trajectnummer) is None:
+        raise LookupError(f"traject {event.data.trajectnummer} was not heard of yet")
+    return ()
 
 
 def _te_plaatsen(
