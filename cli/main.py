@@ -3,6 +3,7 @@
 praktijkbus pilot                                     # what `make run` does
 praktijkbus submit events.ndjson --partner wsp-venlo  # your own events, with their receipts
 praktijkbus tell PV-7K3F9-QX2ME                       # the story of one traject
+praktijkbus figures --csv                             # funnel, duration, who is late, budget
 praktijkbus parked list                               # what could not be processed, and why
 praktijkbus replay --to billing --stream traject --reden herstel
 praktijkbus provision --help                          # for an operator: a broker of your own
@@ -24,6 +25,7 @@ from rich.console import Console
 from sqlalchemy import select
 
 from cli import parked, place
+from cli.figures import figures
 from cli.place import ROOT, State, Trouble
 from cli.provision import provision
 from cli.replay import replay
@@ -140,7 +142,7 @@ def pilot(state: State = place.STATE) -> None:
         raise typer.Exit(1)
 
 
-for command in (submit, tell, replay, provision):
+for command in (submit, tell, figures, replay, provision):
     app.command()(command)
 app.add_typer(parked.app, name="parked")
 

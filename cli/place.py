@@ -94,9 +94,11 @@ def database(state: Path, service: Owner = Owner.INTAKE) -> str:
     return given.replace(_SERVICE, service.value)
 
 
-async def transact(state: Path, service: Owner, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-    """Does work in one transaction in the database of a service."""
-    engine = connect(database(state, service))
+async def transact(
+    state: Path, service: Owner, work: Callable[[AsyncConnection], Awaitable[T]], url: str | None = None
+) -> T:
+    """Does work in one transaction in the database of a service, or in that of `url`."""
+    engine = connect(url or database(state, service))
     try:
         async with engine.begin() as connection:
             return await work(connection)

@@ -1,19 +1,19 @@
 """`praktijkbus tell`: the story of one traject, as the journal has it."""
 
 import re
+from functools import partial
 from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cli import place
 from cli.place import DATABASE_VARIABLE, Partners, State, Trouble
 from contracts.catalogue import Owner
 from contracts.fields import is_number
 from contracts.partners import Registry
-from services.chassis.database import connect
 from services.intake import journal, tables
 from services.intake.journal import Entry
 from services.intake.verhaal import vertel
@@ -57,28 +57,19 @@ def tell(
     """Tells the story of one traject in Dutch: what happened, when, by whom, and the trace of each step."""
     number = checked(nummer)
     known = place.registry(partners)
-    entries, stand = place.ask(lambda: _read(database or place.database(state), number))
+    entries, stand = place.ask(
+        lambda: place.transact(state, Owner.INTAKE, partial(_case, number=number), database)
+    )
     if not entries:
         raise Trouble(f"{number} komt niet voor in het journaal. Is het nummer van deze bus?")
     _show(number, entries, stand, known)
 
 
-async def _read(url: str, number: str) -> tuple[list[Entry], str | None]:
+async def _case(connection: AsyncConnection, number: str) -> tuple[list[Entry], str | None]:
     """The case, and the state its traject is in now."""
-    engine = connect(url)
-    try:
-        return await _case(engine, number)
-    finally:
-        await engine.dispose()
-
-
-async def _case(engine: AsyncEngine, number: str) -> tuple[list[Entry], str | None]:
-    async with engine.connect() as connection:
-        entries = await journal.story(connection, number)
-        status = select(tables.traject.c.body["status"].astext).where(
-            tables.traject.c.subject == _traject(entries)
-        )
-        return entries, await connection.scalar(status)
+    entries = await journal.story(connection, number)
+    status = select(tables.traject.c.body["status"].astext).where(tables.traject.c.subject == _traject(entries))
+    return entries, await connection.scalar(status)
 
 
 def _traject(entries: list[Entry]) -> str | None:

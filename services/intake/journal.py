@@ -115,18 +115,7 @@ async def story(connection: AsyncConnection, nummer: str) -> list[Entry]:
     rows = await connection.execute(
         select(journal).where(journal.c.correlationid == of_traject.scalar_subquery()).order_by(journal.c.position)
     )
-    return [
-        Entry(
-            position=row.position,
-            time=datetime.fromisoformat(row.body["time"]),
-            type=row.type,
-            subject=row.subject,
-            actor=row.actor,
-            trace_id=row.trace_id,
-            data=row.body["data"],
-        )
-        for row in rows
-    ]
+    return [_entry(row) for row in rows]
 
 
 async def count(connection: AsyncConnection, selection: Selection) -> int:
@@ -143,3 +132,21 @@ async def replay(connection: AsyncConnection, queue: str, selection: Selection) 
     result = await connection.execute(_REPLAY, {**selection._values, "queue": queue})
     await connection.execute(text("SELECT pg_notify('outbox', '')"))
     return result.rowcount
+
+
+async def everything(connection: AsyncConnection) -> list[Entry]:
+    """Every fact there is, in the order of the journal."""
+    rows = await connection.execute(select(journal).order_by(journal.c.position))
+    return [_entry(row) for row in rows]
+
+
+def _entry(row: Any) -> Entry:
+    return Entry(
+        position=row.position,
+        time=datetime.fromisoformat(row.body["time"]),
+        type=row.type,
+        subject=row.subject,
+        actor=row.actor,
+        trace_id=row.trace_id,
+        data=row.body["data"],
+    )

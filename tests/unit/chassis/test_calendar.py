@@ -36,6 +36,114 @@ def test_free_weekdays_are_those_of_the_law_and_no_others(year: int) -> None:
     assert " ".join(day.strftime("%m-%d") for day in free) == FREE_WEEKDAYS[year]
 
 
+def easter(year: int) -> date:
+    """Easter Sunday, by the anonymous Gregorian computus (Meeus, Astronomical Algorithms, chapter 8)."""
+    a, (b, c) = year % 19, divmod(year, 100)
+    (d, e), g = divmod(b, 4), (8 * b + 13) // 25
+    h = (19 * a + b - d - g + 15) % 30
+    i, k = divmod(c, 4)
+    weekday = (32 + 2 * e + 2 * i - h - k) % 7
+    m = (a + 11 * h + 22 * weekday) // 451
+    month, day = divmod(h + weekday - 7 * m + 114, 31)
+    return date(year, month, day + 1)
+
+
+def free_days(year: int) -> dict[str, date]:
+    """What article 3 of the Algemene termijnenwet names, worked out without the library."""
+    from_easter = {"Good Friday": -2, "Easter Monday": 1, "Ascension Day": 39, "Whit Monday": 50}
+    kings_day = date(year, 4, 27)
+    return {
+        "New Year's Day": date(year, 1, 1),
+        **{name: easter(year) + timedelta(days=days) for name, days in from_easter.items()},
+        "King's Day": kings_day - timedelta(days=kings_day.weekday() == 6),
+        "5 May": date(year, 5, 5),
+        "Christmas Day": date(year, 12, 25),
+        "Second Christmas Day": date(year, 12, 26),
+    }
+
+
+@pytest.mark.parametrize(
+    ("year", "sunday"),
+    [
+        *((2024, "03-31"), (2025, "04-20"), (2026, "04-05"), (2027, "03-28"), (2028, "04-16"), (2029, "04-01")),
+        *((2030, "04-21"), (2008, "03-23"), (2038, "04-25")),  # the last two: about the earliest and the latest
+    ],
+)
+def test_easter_of_this_test_is_that_of_the_almanac(year: int, sunday: str) -> None:
+    assert f"{easter(year):%m-%d}" == sunday
+    assert easter(year).weekday() == 6
+
+
+@pytest.mark.parametrize("year", range(2024, 2031))
+def test_every_day_is_what_the_law_makes_it(year: int) -> None:
+    """Each day of the year, with each reason that it may be free for."""
+    by_law, bridge = set(free_days(year).values()), {day for day in EXTRA_DAYS if day.year == year}
+    for day in (date(year, 1, 1) + timedelta(days=n) for n in range(366)):
+        if day.year == year:
+            works = day.weekday() < 5 and day not in by_law and day not in bridge
+            assert RULES.is_working_day(day) is works, day
+
+
+@pytest.mark.parametrize("year", range(2024, 2031))
+@pytest.mark.parametrize("name", free_days(2024))
+def test_no_free_day_counts(year: int, name: str) -> None:
+    """A term of one working day, set the day before, ends after it: also where it falls in a weekend."""
+    free = free_days(year)[name]
+
+    assert not RULES.is_working_day(free)
+    assert RULES.add_working_days(free - timedelta(days=1), 1) > free
+    assert RULES.working_days_between(free - timedelta(days=1), free) == 0
+
+
+@pytest.mark.parametrize("day", sorted(EXTRA_DAYS))
+def test_bridge_day_is_free_by_the_table_alone(day: date) -> None:
+    """Each is a Friday after Ascension Day or King's Day, or after a second Christmas or New Year's Day."""
+    assert day.weekday() == 4
+    assert day - timedelta(days=1) in free_days(day.year).values()
+    assert not RULES.is_working_day(day)
+    assert WorkingDays(extra=()).is_working_day(day)
+
+
+@pytest.mark.parametrize(
+    ("year", "last_before", "first_after"),
+    [
+        (2024, "2024-12-24", "2024-12-30"),  # Wednesday and Thursday, and the bridge day
+        (2025, "2025-12-24", "2025-12-29"),  # Thursday and Friday
+        (2026, "2026-12-24", "2026-12-28"),  # Friday and Saturday
+        (2027, "2027-12-24", "2027-12-27"),  # Saturday and Sunday: no other day is free instead
+        (2028, "2028-12-22", "2028-12-27"),  # Monday and Tuesday
+        (2029, "2029-12-24", "2029-12-27"),  # Tuesday and Wednesday
+        (2030, "2030-12-24", "2030-12-27"),  # Wednesday and Thursday
+    ],
+)
+def test_christmas_on_every_day_of_the_week(year: int, last_before: str, first_after: str) -> None:
+    before, after = date.fromisoformat(last_before), date.fromisoformat(first_after)
+
+    assert RULES.add_working_days(before, 1) == after
+    assert RULES.add_working_days(date(year, 12, 25), 1) == after
+    assert RULES.add_working_days(date(year, 12, 26), -1) == before
+
+
+@pytest.mark.parametrize("year", range(2024, 2031))
+def test_day_begins_at_dutch_midnight_on_both_sides_of_each_change_of_the_clock(year: int) -> None:
+    """Forward at 02:00 on the last Sunday of March, back at 03:00 on that of October (2000/84/EC)."""
+
+    def last_sunday(month: int) -> date:
+        last = date(year, month, 31)
+        return last - timedelta(days=(last.weekday() + 1) % 7)
+
+    for month, hours_before, hours_after in ((3, 1, 2), (10, 2, 1)):
+        sunday = last_sunday(month)
+        for day, hours in ((sunday, hours_before), (sunday + timedelta(days=1), hours_after)):
+            midnight = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(hours=hours)
+            assert FixedCalendar(midnight).today() == day
+            assert FixedCalendar(midnight - timedelta(seconds=1)).today() == day - timedelta(days=1)
+        # a term over the change counts days, whatever their hours
+        assert RULES.working_days_between(sunday - timedelta(days=2), sunday + timedelta(days=1)) == (
+            1 if RULES.is_working_day(sunday + timedelta(days=1)) else 0
+        )
+
+
 @given(day=DAYS)
 def test_weekends_never_count(day: date) -> None:
     assert not (day.weekday() >= 5 and RULES.is_working_day(day))
