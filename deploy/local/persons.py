@@ -1,19 +1,22 @@
-"""The secrets around person data on this machine: intake's keys, and a token for everyone who may ask."""
+"""Person data on this machine: intake's keys, a token for everyone who may ask, and people who do not exist."""
 
 import hashlib
 import json
 import secrets
 from collections.abc import Iterable
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
 from joserfc.jwk import ECKey, OctKey
 
+from contracts.persoon import Persoon
 from deploy.local.processes import write_private
 from services.intake.secrets import CALLERS, OPEN, RECOGNISE, WRAP
 
 PUBLIC: Final = "intake.pub.json"
 """Intake's public key, with which partners seal `persoon`."""
+_VOORNAMEN: Final = ("Amina", "Bas", "Chantal", "Dirk", "Esra", "Femke", "Gijs", "Hatice", "Ivo", "Jolanda")
 
 
 def prepare(folder: Path, callers: Iterable[str]) -> dict[str, str]:
@@ -31,6 +34,18 @@ def prepare(folder: Path, callers: Iterable[str]) -> dict[str, str]:
         folder / CALLERS, {name: [hashlib.sha256(token.encode()).hexdigest()] for name, token in tokens.items()}
     )
     return tokens
+
+
+def invented(number: int) -> Persoon:
+    """Somebody who does not exist: no two have a name, birth date, address or telephone number in common."""
+    voornaam = _VOORNAMEN[number % len(_VOORNAMEN)]
+    return Persoon(
+        naam=f"{voornaam} Proefpersoon {number:04d}",
+        geboortedatum=date(1980, 1, 1) + timedelta(days=(97 * number) % 9000),
+        postcode=f"{5900 + number % 100}XK",
+        e_mail=f"{voornaam.lower()}.{number:04d}@deelnemers.example",
+        telefoon=f"06 5550{number:04d}",
+    )
 
 
 def public_key(folder: Path) -> ECKey:

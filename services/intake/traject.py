@@ -258,9 +258,11 @@ class Traject:
     # Before the match
 
     def aangemeld(self, data: feit.AangemeldInzending, vingerafdruk: str) -> None:
-        """Registered again under the same reference: it must be the same person, who wants the same."""
-        dezelfde = self.vingerafdruk in (vingerafdruk, None)
-        if not dezelfde or (self.werkstatus, self.sectorwens) != (data.werkstatus, data.sectorwens):
+        """Registered again under the same reference: it must be the same person, who wants the same. Of whom was
+        erased nobody can tell, and nothing may come back under that number.
+        """
+        was = (self.vingerafdruk, self.werkstatus, self.sectorwens)
+        if was != (vingerafdruk, data.werkstatus, data.sectorwens):
             raise Refused(Code.REFERENTIE_HERGEBRUIKT, "referentie")
 
     def betrokkene_toegewezen(

@@ -16,7 +16,7 @@ from deploy.local.reckoning import Reckoning, reckon
 
 COUNT = 4
 """Trajecten of the small pilot."""
-_SERVERS = (AMQP_VARIABLE, MANAGEMENT_VARIABLE, DATABASE_VARIABLE)
+SERVERS = (AMQP_VARIABLE, MANAGEMENT_VARIABLE, DATABASE_VARIABLE)
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -25,7 +25,7 @@ Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBus]:
     """Not on servers that the environment offers: a LocalBus has fixed names there."""
     with pytest.MonkeyPatch.context() as patch:
-        for variable in _SERVERS:
+        for variable in SERVERS:
             patch.delenv(variable, raising=False)
         with LocalBus(tmp_path_factory.mktemp("bus"), lambda _: None) as running:
             yield running
@@ -45,7 +45,7 @@ def praktijkbus(bus: LocalBus) -> Cli:
     def run(
         *arguments: str, stdin: str | None = None, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        known = {name: value for name, value in os.environ.items() if name not in _SERVERS}
+        known = {name: value for name, value in os.environ.items() if name not in SERVERS}
         return subprocess.run(
             [sys.executable, "-m", "cli.main", *arguments],
             cwd=ROOT,

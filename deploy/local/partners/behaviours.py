@@ -18,6 +18,7 @@ from contracts.kwalificaties import Kwalificatietabel
 from contracts.partners import Partner, Registry
 from contracts.persoon import Persoon, seal
 from deploy.local.partners.system import Behaviour, Claim, Event
+from deploy.local.persons import invented
 
 VERSION: Final = "2024"
 _LEERBEDRIJF: Final = 100_000_000
@@ -66,12 +67,7 @@ def kandidaten(count: int) -> list[Kandidaat]:
     return [
         Kandidaat(
             referentie=f"pilot-{number:03d}",
-            persoon=Persoon(
-                naam=f"Kandidaat {number:03d}",
-                geboortedatum=date(1980, 1, 1) + timedelta(days=97 * number),
-                postcode="5911AB",
-                e_mail=f"kandidaat{number:03d}@deelnemers.example",
-            ),
+            persoon=invented(number),
             werkstatus=Werkstatus.WERKENDE if number % 4 == 0 else Werkstatus.WERKZOEKENDE,
             sectorwens=list(Sector)[number % len(Sector)],
         )

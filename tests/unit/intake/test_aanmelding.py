@@ -247,6 +247,16 @@ def test_erased_person_is_not_recognised_any_more() -> None:
     assert heard(ander, aangemeld) == []
 
 
+def test_erased_person_does_not_come_back_under_its_reference() -> None:
+    zaak = Zaak()
+    zaak.aangemeld(referentie="a-1")
+    zaak.teruggetrokken()
+    zaak.gewist()
+    with pytest.raises(Refused) as refused:
+        Zaak(zaak.desk).aangemeld(referentie="a-1")
+    assert refused.value.code is Code.REFERENTIE_HERGEBRUIKT
+
+
 def test_another_person_under_the_same_reference_is_refused_not_lost() -> None:
     zaak = Zaak()
     zaak.aangemeld(referentie="a-1")
