@@ -1,8 +1,10 @@
 """Person data, really stored and asked over HTTP: readable for nobody, shown to whom it concerns, and gone."""
 
+import json
 import secrets
 from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,6 +24,7 @@ from services.chassis.messages import Keep
 from services.intake.inzage import Inzage
 from services.intake.kluis import Kluis, PersoonGewist, PersoonOnbekend, vernietiging
 from tests.desk import REGISTRY
+from tests.integration.command import command
 from tests.persons import SECRETS, TOKENS, sealed
 from tests.stand import Reader, Stand, eventually
 
@@ -255,6 +258,26 @@ async def test_registration_that_comes_again_out_of_a_backup_is_not_kept(case: C
 
     assert await eventually(set_aside) == ["services.intake.kluis.PersoonGewist"]
     assert await case.stand.rows(INTAKE, "SELECT 1 FROM traject") == []
+    assert [row.wrapped for row in await case.keys()] == [None]
+
+
+async def test_replay_brings_nothing_readable_back(
+    case: Case, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    await case.erase()
+    praktijkbus = command(case.stand, monkeypatch, tmp_path)
+    for consumer in ("intake", "notify", COACH):
+        done = await praktijkbus("replay", "--to", consumer, "--reden", "verzoek", "--yes")
+        assert done.exit_code == 0, done.exception
+
+    async def registrations() -> int:
+        return len(case.coach.facts("traject.aangemeld"))
+
+    await eventually(registrations, lambda found: found == 2)
+    said = json.dumps(case.coach.received)
+    assert not [word for word in (*CANARIES, case.body.persoon) if word in said]
+    answer = await case.ask(LOKET, "coordinatie", "registratie")
+    assert (answer.status_code, answer.json()["code"]) == (410, "gewist")
     assert [row.wrapped for row in await case.keys()] == [None]
 
 

@@ -97,8 +97,14 @@ async def settled(stand: Stand, loket: Reader) -> str:
             partial(stand.rows, service, "SELECT 1 FROM outbox WHERE sent IS NULL"), lambda rows: not rows
         )
     last = await accepted(loket, traject.Aangemeld, registration())
-    for service in SERVICES:
-        await eventually(partial(stand.rows, service, "SELECT 1 FROM cursors WHERE subject = :pv", pv=last))
+
+    async def heard() -> bool:
+        """Whether every service is as far in every traject as intake's own books are."""
+        written = await stand.rows(INTAKE, "SELECT subject, CAST(sequences->>'traject' AS int) FROM traject")
+        cursors = "SELECT subject, sequence FROM cursors WHERE entity = 'traject'"
+        return all([sorted(await stand.rows(service, cursors)) == sorted(written) for service in SERVICES])
+
+    await eventually(heard)
     return last
 
 
