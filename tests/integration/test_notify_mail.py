@@ -253,7 +253,7 @@ class Intake:
         self.asked: list[tuple[str, str | None]] = []
         self.port = free_port()
 
-    async def __call__(self, request: Request) -> JSONResponse:
+    async def answer(self, request: Request) -> JSONResponse:
         self.asked.append((request.url.path, request.headers.get("authorization")))
         assert (request.headers[ROL_HEADER], request.headers[DOEL_HEADER]) == ("notify", "mailen")
         return JSONResponse(self.answers, status_code=self.status)
@@ -262,7 +262,7 @@ class Intake:
 @pytest.fixture
 async def intake() -> AsyncIterator[Intake]:
     answering = Intake()
-    app = Starlette(routes=[Route("/personen/{key}", answering)])
+    app = Starlette(routes=[Route("/personen/{key}", answering.answer)])
     server = uvicorn.Server(uvicorn.Config(app, port=answering.port, log_config=None, lifespan="off"))
     serving = asyncio.create_task(server.serve())
 
