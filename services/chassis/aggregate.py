@@ -2,15 +2,19 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol, Self
 
 from pydantic import TypeAdapter
 from sqlalchemy import Column, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from services.chassis.calendar import Calendar
 from services.chassis.messages import Fact
 
 KeyOf = Callable[[Fact[Any]], str | None]
+DueAt = Callable[[Any, Calendar], datetime | None]
+"""When something must be done about an aggregate in this state; None where nothing is."""
 
 
 class Aggregate(Protocol):
@@ -32,6 +36,8 @@ class Store:
     """The own streams that this aggregate counts: those that move it under its own subject."""
     lookups: Mapping[str, Callable[[Any], str | None]]
     adapter: TypeAdapter[Any]
+    due: DueAt | None = None
+    """Of one that falls due: its table has a column `due`, see `Service.due`."""
 
 
 def aggregate_table(metadata: MetaData, name: str, *lookups: str, unique: Sequence[str] = ()) -> Table:

@@ -62,7 +62,7 @@ class App:
         self._broker = RabbitBroker(amqp_url, logger=None, apply_types=False, graceful_timeout=10)
         self._tracing = _tracing(service, settings)
         self._relay = Relay(service.name, self._engine, amqp_url, self._tracing)
-        self._effects = Effects(self._engine, service.performers, self._tracing)
+        self._effects = Effects(self._engine, service.performers, service.needed, self._tracing)
         self._calendar = _calendar(settings)
         self._runner = Runner(
             service,

@@ -21,7 +21,7 @@ from services.chassis import storage as s
 from services.chassis.betrokkenen import Joined
 from services.chassis.gate import Gate, Turned, decide
 from services.chassis.item import ACCEPTED, DISCARDED, REPEATED, Broken, Item, Outcome
-from services.chassis.messages import AlreadyKnown, Effect, Fact, Keep, Refused, Submission, TooEarly
+from services.chassis.messages import AlreadyKnown, Due, Effect, Fact, Keep, Refused, Submission, TooEarly
 from services.chassis.service import Service
 from services.chassis.telemetry import error_type
 from services.chassis.work import Missing, Ref, UnitOfWork
@@ -38,6 +38,8 @@ ENDED_PROCESS: Final = "the process ended twice while on this message"
 """Why a message is parked that nothing but a crash can judge."""
 _NOT_YET: Final = timedelta(seconds=10)
 """Between looks whether it is the turn of a fact that is to be passed over."""
+_POSTPONED: Final = timedelta(minutes=10)
+"""By the calendar: how long due work that fails is left alone."""
 _ROUNDS: Final = 100
 """How often what was woken may wake more, in one transaction; the rest follows in the next."""
 
@@ -52,6 +54,7 @@ class _Results:
     effects: list[tuple[Effect, str | None]] = field(default_factory=list)
     keeps: list[Keep] = field(default_factory=list)
     joined: list[Joined] = field(default_factory=list)
+    postponed: list[Due] = field(default_factory=list)
 
 
 class Batch:
@@ -93,6 +96,19 @@ class Batch:
         """Takes up messages that were set aside: retries, discards, what was held, what waited long enough."""
         await self._judge([self._taken_up(row) for row in await self._storage.claim(keys, parked=parked)])
         await self._finish(look_for_woken=True)
+
+    async def fall_due(self, due: Sequence[Due]) -> None:
+        """Does what follows from time alone, where it is still to be done and nobody else has it in hand."""
+        await self._judge([_on_time(work) for work in await self._claim_due(due)])
+        await self._finish(look_for_woken=True)
+
+    async def fail_due(self, due: Due, error: BaseException) -> None:
+        """Postpones due work that the database itself refuses."""
+        for work in await self._claim_due([due]):
+            item = _on_time(work)
+            with self._traced(item):
+                self._postpone(item, work, error)
+        await self._write()
 
     async def fail(self, item: Item, error: BaseException) -> None:
         """Sets a message aside that the database itself refuses."""
@@ -221,6 +237,8 @@ class Batch:
             self._discard(item, item.pending)
         elif isinstance(item.content, Fact):
             self._judge_fact(item, item.content)
+        elif isinstance(item.content, Due):
+            self._judge_due(item, item.content)
         elif isinstance(item.content, Broken):
             self._put_aside(
                 item, s.PARKED, cause=item.content.cause, error=error_type(wire.Unusable(item.content.cause))
@@ -304,6 +322,19 @@ class Batch:
         item.outcome = DISCARDED
         self._done(item)
 
+    def _judge_due(self, item: Item, due: Due) -> None:
+        try:
+            decide(self._service, due, self._work, self._now)
+        except Missing:
+            self._work.discard()
+            raise
+        except Exception as error:
+            self._work.discard()
+            self._postpone(item, due, error)
+            return
+        self._settle(due.traceparent)
+        item.outcome = ACCEPTED
+
     def _settle(self, traceparent: str | None) -> None:
         staged = self._work.settle()
         for fact, readers in staged.facts:
@@ -350,6 +381,22 @@ class Batch:
             due = self._now + timedelta(seconds=delay)
             self._put_aside(item, s.RETRY, cause=cause, error=cause, attempts=attempts, due=due)
         self._tell_of_fault(item)
+
+    def _postpone(self, item: Item, due: Due, error: BaseException) -> None:
+        """A fault of ours. There is nobody to tell and nothing to park: it is tried again while it is due."""
+        item.outcome = Outcome("postponed", error=error_type(error))
+        about = {"kind": due.kind.__name__, "key": due.key}
+        _log.error("due work failed", exc_info=error, extra=about)
+        self._results.postponed.append(due)
+
+    async def _claim_due(self, due: Sequence[Due]) -> list[Due]:
+        now = self._work.calendar.now()
+        claimed: list[Due] = []
+        for kind in self._service.on_due:
+            keys = [work.key for work in due if work.kind is kind]
+            free = set(await self._storage.overdue(self._service.stores[kind], now, keys=keys)) if keys else set()
+            claimed += [work for work in due if work.kind is kind and work.key in free]
+        return claimed
 
     def _tell_of_fault(self, item: Item) -> None:
         """The sender hears once that a fault of ours holds its message up."""
@@ -406,7 +453,7 @@ class Batch:
     ) -> None:
         """Gives the sender a receipt. `unlisted`: it uses up no place in the inbox."""
         content = item.content
-        assert not isinstance(content, Fact | Broken)
+        assert not isinstance(content, Fact | Broken | Due)
         count = 1 if unlisted else (item.pending.receipts if item.pending else 0) + 1
         source = content.source or content.partner
         receipt = wire.receipt(
@@ -480,6 +527,9 @@ class Batch:
             await self._storage.done(results.done)
         if results.receipts:
             await self._storage.keep_receipts(results.receipts)
+        if results.postponed:
+            until = self._work.calendar.now() + _POSTPONED
+            await self._storage.postpone([(self._service.stores[d.kind], d.key) for d in results.postponed], until)
         if results.effects:
             await self._storage.request(
                 [effect for effect, _ in results.effects], [trace for _, trace in results.effects]
@@ -514,15 +564,19 @@ class Batch:
         content = item.content
         traceparent = None if isinstance(content, Broken) else content.traceparent
         return logs.about(
-            content.id,
+            None if isinstance(content, Due) else content.id,
             traceparent if self._spans is None else self._spans.current,
             content.correlationid if isinstance(content, Fact) else None,
             in_span=self._spans is not None,
         )
 
 
-def _place(content: Submission[Any] | Fact[Any] | Turned | Broken) -> tuple[str, str, int] | None:
+def _place(content: Submission[Any] | Fact[Any] | Turned | Broken | Due) -> tuple[str, str, int] | None:
     """Entity, subject and sequence of what has its turn in a stream."""
     if isinstance(content, Fact):
         return content.type.entity, content.subject, content.sequence
     return content.place if isinstance(content, Broken) else None
+
+
+def _on_time(due: Due) -> Item:
+    return Item(content=due, hash=b"", body=b"")

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.chassis import logs
 from services.chassis.messages import Effect
-from services.chassis.service import Performer
+from services.chassis.service import Check, Performer
 from services.chassis.worker import Worker
 
 if TYPE_CHECKING:
@@ -36,12 +36,17 @@ class Effects(Worker):
     FALLBACK = 1.0
 
     def __init__(
-        self, engine: AsyncEngine, performers: dict[str, Performer], tracing: "Tracing | None" = None
+        self,
+        engine: AsyncEngine,
+        performers: dict[str, Performer],
+        needed: dict[str, Check],
+        tracing: "Tracing | None" = None,
     ) -> None:
         super().__init__()
         self._engine = engine
         self._tracing = tracing
         self._performers = performers
+        self._needed = needed
 
     async def _turn(self) -> bool:
         async with self._engine.begin() as connection:
@@ -64,7 +69,10 @@ class Effects(Worker):
         failure: Exception | None = None
         since = time_ns()
         try:
-            await self._performers[row.kind](effect)
+            if await self._is_needed(effect, connection):
+                await self._performers[row.kind](effect)
+            else:
+                status = "skipped"
         except FinalFailure as error:
             status, failure = "failed", error
         except Exception as error:
@@ -74,7 +82,7 @@ class Effects(Worker):
         if failure is not None:
             ids = logs.about(None, row.traceparent, in_span=False)
             _log.warning("effect failed", extra={**ids, "key": row.key, "kind": row.kind, "cause": cause})
-        if self._tracing is not None:
+        if self._tracing is not None and status != "skipped":
             self._tracing.delivered(row.kind, row.traceparent, row.attempts + 1, since, failure)
         await connection.execute(
             text(
@@ -84,6 +92,11 @@ class Effects(Worker):
             ),
             {"status": status, "cause": cause, "delay": delay, "key": row.key},
         )
+
+    async def _is_needed(self, effect: Effect, connection: AsyncConnection) -> bool:
+        """Whether nothing that happened since it was recorded made it needless."""
+        check = self._needed.get(effect.kind)
+        return check is None or await check(effect, connection)
 
 
 def _payload(raw: str) -> dict[str, str]:

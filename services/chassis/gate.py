@@ -21,7 +21,7 @@ from contracts.fields import PartnerId
 from contracts.model import Data
 from contracts.ontvangst import Code
 from contracts.partners import Registry
-from services.chassis.messages import Fact, Refused, Submission
+from services.chassis.messages import Due, Fact, Refused, Submission
 from services.chassis.service import Service
 from services.chassis.telemetry import child_of, usable
 from services.chassis.work import UnitOfWork
@@ -154,7 +154,7 @@ class Gate:
 
 
 def decide(
-    service: Service, event: Submission[Any] | Fact[Any], work: UnitOfWork, now: datetime
+    service: Service, event: Submission[Any] | Fact[Any] | Due, work: UnitOfWork, now: datetime
 ) -> list[Fact[Data]]:
     """Lets the service judge one message: the party and rule stages, and what follows.
 
@@ -162,6 +162,8 @@ def decide(
         Verdict: the submission is not accepted (yet).
         Missing: aggregates must be loaded first.
     """
+    if isinstance(event, Due):
+        return _fall_due(service, event, work, now)
     if isinstance(event, Fact):
         work.hear(event)
         reaction = service.on_fact.get(event.type)
@@ -170,6 +172,22 @@ def decide(
     facts = work.record(service.on_submission[event.type](event, work), event, now)
     if not facts or facts[0].type is not event.type:
         raise ValueError(f"the handler of {event.type.name} must emit that fact first")
+    return facts
+
+
+def _fall_due(service: Service, event: Due, work: UnitOfWork, now: datetime) -> list[Fact[Data]]:
+    """What follows from time alone, if the time has come: it is looked at again under the lock."""
+    store = service.stores[event.kind]
+    state = work.get(event.kind, event.key)
+    assert store.due is not None
+    at = None if state is None else store.due(state, work.calendar)
+    if at is None or at > work.calendar.now():
+        if state is not None:  # what counts as a working day was changed: note the time anew
+            work.touch(event.kind, event.key)
+        return []
+    facts = work.record(service.on_due[event.kind](state, work), event, now)
+    if work.get(event.kind, event.key) is state:
+        raise RuntimeError(f"{event.kind.__name__} fell due and nothing moved it: it would for ever")
     return facts
 
 

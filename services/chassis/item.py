@@ -5,7 +5,7 @@ from typing import Any
 
 from contracts.ontvangst import Code
 from services.chassis.gate import Turned
-from services.chassis.messages import Fact, Submission
+from services.chassis.messages import Due, Fact, Submission
 from services.chassis.storage import Key, Pending
 
 
@@ -23,6 +23,7 @@ class Broken:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a message: accepted, refused, repeated, discarded; set aside: waiting, held, retry, parked.
+    Of due work: accepted or postponed.
 
     `code` is why it was refused, `error` the kind of fault where it is ours.
     """
@@ -40,7 +41,7 @@ DISCARDED = Outcome("discarded")
 class Item:
     """One message in a batch. `pending` is its row where it was set aside before."""
 
-    content: Submission[Any] | Fact[Any] | Turned | Broken
+    content: Submission[Any] | Fact[Any] | Turned | Broken | Due
     hash: bytes
     body: bytes
     pending: Pending | None = None
@@ -48,11 +49,13 @@ class Item:
 
     @property
     def key(self) -> Key | None:
-        """Its identity; None where a partner's message may not use one up."""
+        """Its identity; None where a partner's message may not use one up, or nobody sent any."""
+        if isinstance(self.content, Due):
+            return None
         if isinstance(self.content, Turned):
             return (self.content.source, self.content.id) if self.content.known and self.content.source else None
         return (self.content.source, self.content.id)
 
     @property
     def partner(self) -> str | None:
-        return None if isinstance(self.content, Fact | Broken) else self.content.partner
+        return None if isinstance(self.content, Fact | Broken | Due) else self.content.partner

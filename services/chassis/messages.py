@@ -65,6 +65,19 @@ class Fact(Generic[D]):
     """The submitter's own name for what it registered. The owner's aggregate may keep it; it never travels."""
     private: str | None = None
     """What else the owner's aggregate may keep and never travels, see `Emit`."""
+    heard: datetime | None = None
+    """When this service took it up, by its calendar. Told to aggregates that fall due; it never travels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The time of an aggregate has come: nobody sent anything."""
+
+    kind: type
+    key: str
+    traceparent: str
+    """Of the processing itself: it begins a trace."""
+    tracestate: None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +102,8 @@ class Emit:
     dataref: str | None = None
     private: str | None = None
     """For the aggregate that the fact moves here, and for nobody else: it never travels."""
+    because: str | None = None
+    """Of what follows from time alone: the id of the fact that set the time."""
 
 
 @dataclass(frozen=True, slots=True)

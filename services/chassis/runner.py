@@ -28,9 +28,10 @@ from services.chassis.calendar import Calendar
 from services.chassis.database import is_passing
 from services.chassis.gate import Arrival, Gate, Turned
 from services.chassis.item import Broken, Item
-from services.chassis.messages import Fact
+from services.chassis.messages import Due, Fact
 from services.chassis.service import Service
 from services.chassis.storage import ATTEMPTING, RETRY, Pending, Storage
+from services.chassis.telemetry import child_of
 from services.chassis.work import UnitOfWork
 from services.chassis.worker import Worker
 
@@ -226,7 +227,7 @@ class Runner(Worker):
         """Tries a message that may have brought the process down, after writing down that it is tried."""
         item = self._read(delivery)
         content = item.content
-        if item.key is None or isinstance(content, Turned | Broken):
+        if item.key is None or isinstance(content, Turned | Broken | Due):
             await self._singly(item)
             return
         row = Pending(
@@ -259,7 +260,10 @@ class Runner(Worker):
         self._committed()
 
     async def _take_up_due(self) -> bool:
-        """Retries, expired waits and, now and then, everything that waits. Whether there was any."""
+        """Retries, expired waits, what follows from time alone and, now and then, everything that waits.
+
+        Whether there was any.
+        """
         now = asyncio.get_running_loop().time()
         if now - self._ticked < _TICK:
             return False
@@ -271,10 +275,19 @@ class Runner(Worker):
             if self._look_for_woken and not rows and now - self._swept >= _SWEEP:
                 self._swept = now
                 rows = await storage.waiting(_DUE_AT_ONCE)
-            if not rows:
+            due = await self._fallen_due(storage, today)
+            if not rows and not due:
                 self.looked_at = today
                 return False
         self._ticked = 0.0  # there may be more
+        if rows:
+            await self._resume_all(rows)
+        if due:
+            await self._fall_due(due)
+        self._committed()
+        return True
+
+    async def _resume_all(self, rows: list[Pending]) -> None:
         dangerous = [row for row in rows if row.cause == ENDED_PROCESS and row.status == RETRY]
         for row in dangerous:
             await self._resume_parked(row)
@@ -287,8 +300,6 @@ class Runner(Worker):
                 raise
             for row in rows:
                 await self._resume_singly(row)
-        self._committed()
-        return True
 
     async def _resume(self, rows: list[Pending], *, parked: bool = False) -> None:
         async with self._transaction() as batch:
@@ -308,6 +319,29 @@ class Runner(Worker):
                 raise
             async with self._transaction() as batch:
                 await batch.fail_again(row, error)
+
+    async def _fallen_due(self, storage: Storage, now: datetime) -> list[Due]:
+        stores = (self._service.stores[kind] for kind in self._service.on_due)
+        return [
+            Due(store.kind, key, child_of(None))
+            for store in stores
+            for key in await storage.overdue(store, now, limit=_DUE_AT_ONCE)
+        ]
+
+    async def _fall_due(self, due: list[Due]) -> None:
+        """In one transaction, or one by one where the database refuses that."""
+        try:
+            async with self._transaction() as batch:
+                await batch.fall_due(due)
+        except Exception as error:
+            if is_passing(error):
+                raise
+            if len(due) > 1:
+                for work in due:
+                    await self._fall_due([work])
+                return
+            async with self._transaction() as batch:
+                await batch.fail_due(due[0], error)
 
     @contextlib.asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Batch]:

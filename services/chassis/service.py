@@ -14,7 +14,7 @@ out. It may be run more than once for one message; only its last run counts.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -23,17 +23,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.catalogue import CATALOGUE, EventType, Owner
 from contracts.model import Data
-from services.chassis.aggregate import Aggregate, KeyOf, Store, by_subject
+from services.chassis.aggregate import Aggregate, DueAt, KeyOf, Store, by_subject
 from services.chassis.messages import Effect, Fact, Follows, Keep, Parties, Submission
 from services.chassis.work import Work
 
 SubmissionHandler = Callable[[Submission[Any], Work], Follows]
 FactHandler = Callable[[Fact[Any], Work], Follows]
+DueHandler = Callable[[Any, Work], Follows]
 PartiesOf = Callable[[Submission[Any], Work], Parties]
 Recorder = Callable[[AsyncConnection, Sequence[tuple[Fact[Data], bytes]]], Awaitable[None]]
 Keeper = Callable[[AsyncConnection, Sequence[Keep]], Awaitable[None]]
 Performer = Callable[[Effect], Awaitable[None]]
 Chore = Callable[[], Awaitable[None]]
+Check = Callable[[Effect, AsyncConnection], Awaitable[bool]]
 
 
 @dataclass
@@ -44,8 +46,11 @@ class Service:
     stores: dict[type[Aggregate], Store] = field(default_factory=dict)
     on_submission: dict[EventType, SubmissionHandler] = field(default_factory=dict)
     on_fact: dict[EventType, FactHandler] = field(default_factory=dict)
+    on_due: dict[type[Aggregate], DueHandler] = field(default_factory=dict)
     parties_of: dict[str, PartiesOf] = field(default_factory=dict)
     performers: dict[str, Performer] = field(default_factory=dict)
+    needed: dict[str, Check] = field(default_factory=dict)
+    """By kind of effect: whether it is still needed, asked of the database just before it is carried out."""
     recorder: Recorder | None = None
     """Keeps every fact the service hears, in the same transaction (intake's journal)."""
     shared: frozenset[str] = frozenset()
@@ -93,6 +98,20 @@ class Service:
         def register(handler: FactHandler) -> FactHandler:
             for fact in facts:
                 self.on_fact[CATALOGUE.of(fact)] = handler
+            return handler
+
+        return register
+
+    def due(self, kind: type[Aggregate], *, at: DueAt) -> Callable[[DueHandler], DueHandler]:
+        """Does what must be done when the time of an aggregate has come, which `at` tells.
+
+        Its table has a column `due`. The facts that the handler emits (`because` of the fact that set the
+        time) move the aggregate on, so that nothing happens twice, whoever looks.
+        """
+
+        def register(handler: DueHandler) -> DueHandler:
+            self.stores[kind] = replace(self.stores[kind], due=at)
+            self.on_due[kind] = handler
             return handler
 
         return register

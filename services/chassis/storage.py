@@ -6,7 +6,7 @@ round trips as a batch of one.
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -217,9 +217,10 @@ class Storage:
         for (table, stored), (store, rows) in sorted(by_table.items()):
             rows.sort(key=lambda item: item[0])
             lookups = sorted(store.lookups)
-            columns = ["subject", "sequences", "body", *lookups]
+            derived = [*lookups, "due"] if store.due else lookups
+            columns = ["subject", "sequences", "body", *derived]
             arrays = ["CAST(:subject AS text[])", "CAST(:sequences AS jsonb[])", "CAST(:body AS jsonb[])"]
-            arrays += [f"CAST(:{lookup} AS text[])" for lookup in lookups]
+            arrays += [f"CAST(:{column} AS text[])" for column in derived]
             values: dict[str, list[Any]] = {
                 "subject": [key for key, _ in rows],
                 "sequences": [_SEQUENCES.dump_json(dict(row.sequences)).decode() for _, row in rows],
@@ -227,6 +228,9 @@ class Storage:
             }
             for lookup in lookups:
                 values[lookup] = [store.lookups[lookup](row.state) for _, row in rows]
+            if store.due:
+                times = [store.due(row.state, work.calendar) for _, row in rows]
+                values["due"] = [time and _instant(time) for time in times]
             source = f"unnest({', '.join(arrays)})"
             if stored:
                 changes = ", ".join(f"{column} = v.{column}" for column in columns[1:])
@@ -408,6 +412,31 @@ class Storage:
             today=today,
         )
 
+    async def overdue(
+        self, store: Store, now: datetime, *, limit: int = 1000, keys: Sequence[str] | None = None
+    ) -> list[str]:
+        """The aggregates, or those of `keys`, that are due (calendar time) and that nobody else has in hand."""
+        result = await self.connection.scalars(
+            text(
+                f"SELECT subject FROM {store.table.name} WHERE due <= :now"
+                f"{'' if keys is None else ' AND subject = ANY(CAST(:keys AS text[]))'}"
+                " ORDER BY due, subject LIMIT :limit FOR UPDATE SKIP LOCKED"
+            ),
+            {"now": _instant(now), "limit": limit, **({} if keys is None else {"keys": list(keys)})},
+        )
+        return list(result)
+
+    async def postpone(self, due: Iterable[tuple[Store, str]], until: datetime) -> None:
+        """Has these aggregates, which are locked, fall due later than they say."""
+        by_table: dict[str, list[str]] = {}
+        for store, key in due:
+            by_table.setdefault(store.table.name, []).append(key)
+        for table, keys in sorted(by_table.items()):
+            await self.connection.execute(
+                text(f"UPDATE {table} SET due = :until WHERE subject = ANY(CAST(:keys AS text[]))"),
+                {"until": _instant(until), "keys": keys},
+            )
+
     async def claim(self, keys: Collection[Key], *, parked: bool = False) -> list[Pending]:
         """Those of these messages that are still set aside and that nobody else has in hand."""
         return await self._pending(
@@ -456,3 +485,8 @@ class Storage:
             )
             for row in result
         ]
+
+
+def _instant(time: datetime) -> str:
+    """As text that sorts by time. Whole seconds: a time between two is noted too early, and looked at again."""
+    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -93,7 +93,8 @@ effects = Table(
     Column("key", Text, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("payload", JSONB, nullable=False),
-    Column("status", Text, nullable=False, server_default=text("'open'")),  # open, done, failed, discarded
+    # open, done, skipped, failed, discarded
+    Column("status", Text, nullable=False, server_default=text("'open'")),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("due", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("cause", Text),

@@ -4,6 +4,7 @@
       create match.bevestigd         one for each fact and receipt; its context is their `traceparent`
         process match.bevestigd      another service, another time
       deliver mail                   an attempt at an effect that the message asked for
+    due termijnen                    what followed from time alone, a trace of its own
     commit                           a batch, linked to what was processed in it
     send feiten                      a window of the relay, linked to where its messages were created
 
@@ -35,7 +36,7 @@ from contracts.model import Data
 from services.chassis import names
 from services.chassis.gate import Turned
 from services.chassis.item import Broken, Item
-from services.chassis.messages import Fact
+from services.chassis.messages import Due, Fact
 from services.chassis.telemetry import child_of, error_type, new_uuid, parts
 
 SYSTEM: Final = "messaging.system"
@@ -132,6 +133,7 @@ class Tracing:
     def source(self, item: Item) -> str:
         """Where a message came from, as the conventions for RabbitMQ write it."""
         content = item.content
+        assert not isinstance(content, Due), "nobody sent it"
         if isinstance(content, Broken):
             return f"{names.FACTS}:{names.facts_queue(self._owner.value)}"
         if isinstance(content, Fact):
@@ -197,6 +199,8 @@ class BatchSpans:
         self._created.clear()
         if isinstance(content, Broken):
             self.current = child_of(None)
+        elif isinstance(content, Due):
+            self.current = content.traceparent
         elif isinstance(content, Fact) or not content.begins_trace:
             self.current = child_of(content.traceparent)
         else:
@@ -253,6 +257,14 @@ class BatchSpans:
 
     def _process(self, item: Item) -> None:
         content, outcome = item.content, item.outcome
+        if isinstance(content, Due):
+            name, attributes = f"due {content.kind.__name__.lower()}", Attributes({OUTCOME: outcome.name})
+            self._spans.append(
+                self._tracing.span(
+                    name, SpanKind.INTERNAL, attributes, self._since, own=self.current, error=outcome.error
+                )
+            )
+            return
         more: Attributes = {MESSAGE_ID: content.id, OUTCOME: outcome.name}
         about, parent, state = "submission", None, None
         if isinstance(content, Broken):

@@ -20,7 +20,7 @@ from contracts.ontvangst import Waarop
 from contracts.partners import Registry
 from services.chassis.aggregate import Aggregate, Store
 from services.chassis.calendar import Calendar
-from services.chassis.messages import Dossier, Effect, Emit, Fact, Follows, Keep, On, Submission, TooEarly
+from services.chassis.messages import Dossier, Due, Effect, Emit, Fact, Follows, Keep, On, Submission, TooEarly
 from services.chassis.telemetry import child_of, new_uuid
 
 T = TypeVar("T")
@@ -181,9 +181,12 @@ class UnitOfWork:
 
     # What the runner uses
 
-    def hints(self, event: Submission[Any] | Fact[Any]) -> Iterable[Ref]:
+    def hints(self, event: Submission[Any] | Fact[Any] | Due) -> Iterable[Ref]:
         """What a message surely needs, so that one round of loading mostly suffices."""
-        if isinstance(event, Fact):
+        if isinstance(event, Due):
+            if (event.kind, event.key) not in self._rows:
+                yield Ref(event.kind, event.key)
+        elif isinstance(event, Fact):
             for store in self._moved.get(event.type.entity, ()):
                 key = store.moved_by[event.type.entity](event)
                 if key is not None and (store.kind, key) not in self._rows:
@@ -198,7 +201,13 @@ class UnitOfWork:
         if fact.type.entity not in self._own:
             self._evolve(fact)
 
-    def record(self, follows: Follows, cause: Submission[Any] | Fact[Any], now: datetime) -> list[Fact[Data]]:
+    def touch(self, kind: type, key: str) -> None:
+        """Has an aggregate written again as it is: what storage derives from it may have changed."""
+        self._staged.rows[kind, key] = self._row(kind, key)
+
+    def record(
+        self, follows: Follows, cause: Submission[Any] | Fact[Any] | Due, now: datetime
+    ) -> list[Fact[Data]]:
         """Turns what follows into facts, in order, each moving its aggregates before the next."""
         recorded: list[Fact[Data]] = []
         case = cause.correlationid if isinstance(cause, Fact) else None
@@ -270,7 +279,7 @@ class UnitOfWork:
         self._rows[kind, key] = row
 
     def _record(
-        self, emit: Emit, cause: Submission[Any] | Fact[Any], now: datetime, *, same_case: bool
+        self, emit: Emit, cause: Submission[Any] | Fact[Any] | Due, now: datetime, *, same_case: bool
     ) -> Fact[Data]:
         event_type = CATALOGUE.of(type(emit.data))
         if event_type.entity not in self._own:
@@ -282,11 +291,10 @@ class UnitOfWork:
             source=service_source(self._owner.value),
             subject=emit.subject,
             sequence=self._next_sequence(event_type.entity, emit.subject),
-            time=cause.time if claimed else self.calendar.now(),
+            time=cause.time if isinstance(cause, Submission) and claimed else self.calendar.now(),
             recorded=now,
             correlationid=emit.dossier.correlationid,
-            # Another case must not learn a partner's own message id, which may name a traject.
-            causationid=cause.id if same_case else str(uuid5(_OTHER_CASE, f"{cause.source}/{cause.id}")),
+            causationid=_because(emit, cause, same_case=same_case),
             actor=cause.partner if isinstance(cause, Submission) and claimed else self._owner.value,
             data=emit.data,
             dataref=emit.dataref,
@@ -321,7 +329,8 @@ class UnitOfWork:
             if key is None:
                 continue
             row = self._row(store.kind, key)
-            state = store.kind.evolve(row.state, fact)
+            told = fact if store.due is None else replace(fact, heard=self.calendar.now())
+            state = store.kind.evolve(row.state, told)
             if state is not row.state:
                 self._staged.rows[store.kind, key] = replace(row, state=state)
 
@@ -329,6 +338,15 @@ class UnitOfWork:
         reads = fact.type.readers
         parties = {partner for rol, partner in dossier.parties if rol in reads}
         return frozenset(parties | set(self.registry.in_role(*(reads & ALWAYS_READS))))
+
+
+def _because(emit: Emit, cause: Submission[Any] | Fact[Any] | Due, *, same_case: bool) -> str:
+    if isinstance(cause, Due):
+        if emit.because is None:
+            raise ValueError("a fact that follows from time alone says which fact set the time")
+        return emit.because
+    # Another case must not learn a partner's own message id, which may name a traject.
+    return cause.id if same_case else str(uuid5(_OTHER_CASE, f"{cause.source}/{cause.id}"))
 
 
 def _as_aggregate(kind: type) -> type[Aggregate]:
