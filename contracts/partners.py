@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
@@ -15,7 +15,9 @@ from pydantic_core import InitErrorDetails
 from contracts.envelope import Source
 from contracts.fields import Bron, BtwId, Iban, Kvk, Oin, PartnerId, Rol, Vestigingsnummer
 
-_RESERVED = frozenset({"intake", "matching", "billing", "notify", "deelnemer"})
+MANAGER: Final = "manager"
+"""By this name mail goes to the manager's mailbox, as it goes to a partner by its id."""
+_RESERVED = frozenset({"intake", "matching", "billing", "notify", "deelnemer", MANAGER})
 EmailAddress = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
 
 
@@ -46,7 +48,7 @@ class Partner(BaseModel):
     @model_validator(mode="after")
     def _has_what_its_roles_need(self) -> Self:
         if self.id in _RESERVED:
-            raise ValueError(f"{self.id} is the name of a service, or of the participant")
+            raise ValueError(f"{self.id} is a name of Praktijkbus itself")
         if Rol.WERKGEVER in self.rollen and not self.vestigingen:
             raise ValueError("an employer needs vestigingen")
         if Rol.OPLEIDER in self.rollen and self.factuurreeks is None:
@@ -63,6 +65,8 @@ class Registry(BaseModel):
 
     regio: Annotated[str, Field(pattern=r"^[a-z-]{2,40}$")]
     partners: Annotated[tuple[Partner, ...], Field(min_length=1)]
+    manager: EmailAddress | None = None
+    """The mailbox of who manages the coördinatiepunt: hears of what stays unanswered longest."""
 
     @model_validator(mode="after")
     def _nothing_belongs_to_two(self) -> Self:
@@ -103,6 +107,18 @@ class Registry(BaseModel):
 
     def __getitem__(self, partner: PartnerId) -> Partner:
         return self._by_id[partner]
+
+    def contact(self, aan: PartnerId) -> EmailAddress | None:
+        """Where mail to a partner, or to the `MANAGER`, goes."""
+        if aan == MANAGER:
+            return self.manager
+        partner = self._by_id.get(aan)
+        return partner.contact if partner else None
+
+    def wants_mail(self, aan: PartnerId) -> bool:
+        """Whether there is a mailbox, and mail is wanted there."""
+        partner = self._by_id.get(aan)
+        return partner.mail if partner else self.contact(aan) is not None
 
     def in_role(self, *rollen: Rol) -> tuple[PartnerId, ...]:
         """Every partner with one of these roles, in the order of the file."""

@@ -12,11 +12,12 @@ from contracts.fields import PartnerId, Rol
 from contracts.kwalificaties import Kwalificatietabel
 from contracts.model import Data, Leeg
 from contracts.partners import Registry
-from services.chassis.calendar import FixedCalendar
+from services.chassis.aggregate import Aggregate
+from services.chassis.calendar import FixedCalendar, WorkingDays
 from services.chassis.gate import decide
-from services.chassis.messages import Effect, Fact, Keep, Submission
+from services.chassis.messages import Due, Effect, Fact, Keep, Submission
 from services.chassis.service import Service
-from services.chassis.telemetry import new_uuid
+from services.chassis.telemetry import child_of, new_uuid
 from services.chassis.work import UnitOfWork
 
 T = TypeVar("T")
@@ -28,7 +29,9 @@ NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 
 
 class Desk:
-    """`submit` gives the facts that follow or raises the verdict; `hear` takes in a foreign fact."""
+    """`submit` gives the facts that follow or raises the verdict; `hear` takes in a foreign fact; `fall_due`
+    gives what follows from time alone.
+    """
 
     def __init__(
         self,
@@ -36,10 +39,11 @@ class Desk:
         *,
         registry: Registry = REGISTRY,
         now: datetime = NOW,
+        working_days: WorkingDays | None = None,
         work: type[UnitOfWork] = UnitOfWork,
     ) -> None:
         self.service = service
-        self.calendar = FixedCalendar(now)
+        self.calendar = FixedCalendar(now, working_days)
         self.work = work(
             service.owner,
             service.stores,
@@ -142,12 +146,30 @@ class Desk:
             dataref=dataref,
         )
 
+    def fall_due(self) -> list[Fact[Data]]:
+        """Everything that is due by the calendar, until nothing is."""
+        facts: list[Fact[Data]] = []
+        while due := [
+            Due(kind, key, child_of(None))
+            for kind, key in sorted(self.work.changed, key=lambda row: row[1])
+            if (at_of := self.service.stores[kind].due)
+            and (at := at_of(self.work.get(kind, key), self.calendar))
+            and at <= self.calendar.now()
+        ]:
+            for work in due:
+                facts += self.take_in(work)
+        return facts
+
+    def look_again(self, kind: type[Aggregate], key: str) -> list[Fact[Data]]:
+        """What another instance finds to do about an aggregate that it thinks is due."""
+        return self.take_in(Due(kind, key, child_of(None)))
+
     def state(self, kind: type[T], key: str) -> T:
         found = self.work.get(kind, key)
         assert found is not None, f"no {kind.__name__} {key}"
         return found
 
-    def take_in(self, event: Submission[Data] | Fact[Data]) -> list[Fact[Data]]:
+    def take_in(self, event: Submission[Data] | Fact[Data] | Due) -> list[Fact[Data]]:
         """What follows from a message.
 
         Raises:

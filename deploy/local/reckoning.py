@@ -117,6 +117,8 @@ class _Books:
             for row in await rows(service.name, "SELECT key, kind, status FROM effects"):
                 if row.status == "failed" and row.key.endswith("/deelnemer"):
                     continue  # who has no e-mail address, or was erased, gets no mail
+                if row.status == "skipped":  # an answer came before the reminder left
+                    continue
                 if row.status != "done":
                     self.unsettled.append(f"{service.name}: {row.kind} {row.key} is {row.status}")
                 elif row.kind == "mail":
@@ -367,6 +369,8 @@ def _entitled(facts: Iterable[_Fact], registry: Registry) -> dict[str, frozenset
             readers.add(employers[active[nummer]])
         if fact.type.entity in ("opdracht", "factuur", "betaling"):
             readers.add(schools.get(fact.subject, ""))
+        if fact.type.entity == "termijn":
+            readers.add(data["partner"])
         if fact.type.entity == "erkenning":
             readers |= set(registry.in_role(Rol.SBB))
         if fact.type.entity in ("budget", "besteding"):

@@ -7,13 +7,15 @@ from typing import Any, Final
 from contracts import betaling, erkenning, factuur, match, traject, verklaring
 from contracts.catalogue import Owner
 from contracts.fields import Categorie, PartnerId, Rol
+from contracts.termijn import Overschreden, Stap
 from services.chassis.aggregate import by_subject, by_trajectnummer
-from services.chassis.messages import Effect, Fact, Follows
+from services.chassis.messages import Dossier, Effect, Emit, Fact, Follows
 from services.chassis.service import Service
 from services.chassis.work import Work
-from services.notify import tables
+from services.notify import herinnering, tables
 from services.notify.begunstigde import Begunstigde
-from services.notify.mails import Mail, Soort
+from services.notify.mails import MAIL, Mail, Soort
+from services.notify.termijn import Overschrijding, Termijn, Termijnen, by_stroom, uiterlijk
 from services.notify.trajectbeeld import Trajectbeeld
 
 OVERLEGTERMIJN: Final = 2
@@ -22,6 +24,36 @@ OVERLEGTERMIJN: Final = 2
 service = Service(Owner.NOTIFY)
 service.aggregate(Trajectbeeld, tables.trajectbeeld, moved_by={"traject": by_subject, "match": by_trajectnummer})
 service.aggregate(Begunstigde, tables.begunstigde, moved_by={"factuur": by_subject, "betaling": by_subject})
+service.aggregate(
+    Termijnen,
+    tables.termijnen,
+    moved_by=dict.fromkeys(("traject", "match", "verklaring", "erkenning", "factuur", "termijn"), by_stroom),
+)
+service.aggregate(Overschrijding, tables.overschrijding, moved_by={"termijn": by_subject})
+service.needed[MAIL] = herinnering.still_needed
+
+
+@service.due(Termijnen, at=Termijnen.volgende)
+def termijn_overschreden(stand: Termijnen, work: Work) -> Follows:
+    """One level of each term that is due; a term that is further behind falls due again at once."""
+    for termijn in stand.verlopen(work.calendar):
+        yield from _meld(termijn, work.get(Termijnen, stand.stroom) or stand, work)
+
+
+def _meld(termijn: Termijn, stand: Termijnen, work: Work) -> Follows:
+    assert termijn.trede is not None, "a level is due"
+    werkplek = stand.traject.werkplek if stand.traject else None
+    rol, late = termijn.vraag.late(werkplek.vestigingsnummer if werkplek else None, work.registry)
+    overschreden = Overschreden(
+        stroom=stand.stroom,
+        stap=termijn.vraag.stap,
+        partner=late[0],
+        uiterlijk=termijn.uiterlijk(work.calendar),
+        niveau=termijn.trede.niveau,
+    )
+    dossier = Dossier(stand.correlationid, frozenset((rol, partner) for partner in late))
+    yield Emit(termijn.nummer, overschreden, dossier, because=termijn.gezet_door)
+    yield from herinnering.mails(stand, termijn, rol, late, work.registry, work.calendar)
 
 
 @service.fact(traject.Aangemeld)
@@ -40,8 +72,8 @@ def intake_afgerond(event: Fact[traject.IntakeAfgerond], work: Work) -> Follows:
 @service.fact(erkenning.Aangevraagd)
 def erkenning_aangevraagd(event: Fact[erkenning.Aangevraagd], work: Work) -> Follows:
     sbb = work.registry.in_role(Rol.SBB)
-    crebo, uiterlijk = event.data.crebo, event.data.uiterlijk
-    return _mails(event, work, Soort.CONTROLEER_LEERBEDRIJF, sbb, event.subject, crebo=crebo, uiterlijk=uiterlijk)
+    crebo, dag = event.data.crebo, event.data.uiterlijk
+    return _mails(event, work, Soort.CONTROLEER_LEERBEDRIJF, sbb, event.subject, crebo=crebo, uiterlijk=dag)
 
 
 @service.fact(match.Bevestigd)
@@ -66,12 +98,12 @@ def pok_opgesteld(event: Fact[traject.PokOpgesteld], work: Work) -> Follows:
     beeld = _beeld(work, event.subject)
     werkgever = beeld.in_rol(work.registry, Rol.WERKGEVER)
     tekenen = werkgever | beeld.in_rol(work.registry, Rol.OPLEIDER)
-    begin = event.data.begin
-    yield from _mails(event, work, Soort.HANDTEKENING, tekenen, event.subject, uiterlijk=begin)
+    dag = uiterlijk(Stap.HANDTEKENING, work.calendar.today(), work.calendar)
+    yield from _mails(event, work, Soort.HANDTEKENING, tekenen, event.subject, uiterlijk=dag)
     if not werkgever:
         wsp = beeld.in_rol(work.registry, Rol.WSP)
-        yield from _mails(event, work, Soort.HANDTEKENING_WERKGEVER, wsp, event.subject, uiterlijk=begin)
-    yield from _mail_to_participant(event, beeld, Soort.HANDTEKENING, event.subject, uiterlijk=begin)
+        yield from _mails(event, work, Soort.HANDTEKENING_WERKGEVER, wsp, event.subject, uiterlijk=dag)
+    yield from _mail_to_participant(event, beeld, Soort.HANDTEKENING, event.subject, uiterlijk=dag)
 
 
 @service.fact(verklaring.Afgegeven)
@@ -99,8 +131,8 @@ def onderbroken_of_uitgevallen(
     event: Fact[traject.Onderbroken] | Fact[traject.Uitgevallen], work: Work
 ) -> Follows:
     begeleiders = _beeld(work, event.subject).in_rol(work.registry, Rol.COACH, Rol.COORDINATIE)
-    uiterlijk = work.calendar.add_working_days(work.calendar.today(), OVERLEGTERMIJN)
-    return _mails(event, work, Soort.ACTIE_NODIG, begeleiders, event.subject, uiterlijk=uiterlijk)
+    dag = work.calendar.add_working_days(work.calendar.today(), OVERLEGTERMIJN)
+    return _mails(event, work, Soort.ACTIE_NODIG, begeleiders, event.subject, uiterlijk=dag)
 
 
 @service.fact(factuur.Afgekeurd)

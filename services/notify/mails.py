@@ -18,7 +18,7 @@ from typing import Final, Self
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from contracts.fields import PartnerId
+from contracts.fields import PartnerId, is_number
 from services.chassis.messages import Effect
 
 MAIL: Final = "mail"
@@ -43,6 +43,12 @@ class Soort(StrEnum):
     MOGELIJK_DUBBEL = "mogelijk-dubbel"
     FACTUUR_AANPASSEN = "factuur-aanpassen"
     FACTUUR_BETAALD = "factuur-betaald"
+    TERMIJN_NADERT = "termijn-nadert"
+    HERINNERING = "herinnering"
+    ANTWOORD_BLIJFT_UIT = "antwoord-blijft-uit"
+    """To coordinatie."""
+    ANTWOORD_BLIJFT_LANG_UIT = "antwoord-blijft-lang-uit"
+    """To the manager."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ _TRAJECT: Final = _Dossier("trajecten", "Trajectnummer", "Log in en bekijk het d
 _ERKENNING: Final = _Dossier("erkenningen", "Aanvraagnummer", "Log in en bekijk de aanvraag")
 _FACTUUR: Final = _Dossier("facturen", "Factuurnummer", "Log in en bekijk de factuur")
 
-_KOPPEN: Final[Mapping[Soort, tuple[str, _Dossier]]] = {
+_KOPPEN: Final[Mapping[Soort, tuple[str, _Dossier | None]]] = {
     Soort.AANGEMELD: ("We hebben uw aanmelding", _TRAJECT),
     Soort.ZOEK_WERKPLEK: ("Zoek een werkplek", _TRAJECT),
     Soort.CONTROLEER_LEERBEDRIJF: ("Controleer een leerbedrijf", _ERKENNING),
@@ -71,7 +77,12 @@ _KOPPEN: Final[Mapping[Soort, tuple[str, _Dossier]]] = {
     Soort.MOGELIJK_DUBBEL: ("Controleer een aanmelding", _TRAJECT),
     Soort.FACTUUR_AANPASSEN: ("Pas uw factuur aan", _FACTUUR),
     Soort.FACTUUR_BETAALD: ("Uw factuur is betaald", _FACTUUR),
+    Soort.TERMIJN_NADERT: ("Wij wachten op uw antwoord", None),
+    Soort.HERINNERING: ("Herinnering: wij wachten op uw antwoord", None),
+    Soort.ANTWOORD_BLIJFT_UIT: ("Een antwoord blijft uit", None),
+    Soort.ANTWOORD_BLIJFT_LANG_UIT: ("Een antwoord blijft lang uit", None),
 }
+"""Subject and dossier; None: the number says which."""
 
 _SPACE: Final = uuid.UUID("6b1f4c58-9e43-5a0c-8a35-6d5a3f0c7a11")
 """The namespace of our Message-IDs (RFC 9562 §5.5). Never change it: it tells a repeated mail."""
@@ -155,6 +166,7 @@ class Composer:
     def parts(self, mail: Mail) -> tuple[str, str]:
         """What it says, as text and as HTML."""
         onderwerp, dossier = _KOPPEN[mail.soort]
+        dossier = dossier or _dossier(mail.nummer)
         values = {
             "onderwerp": onderwerp,
             "dossier": dossier,
@@ -164,6 +176,12 @@ class Composer:
         }
         text, html = (_TEMPLATES.get_template(f"layout.{part}.j2").render(values) for part in ("txt", "html"))
         return text, html
+
+
+def _dossier(nummer: str) -> _Dossier:
+    if is_number(nummer, "PV"):
+        return _TRAJECT
+    return _ERKENNING if is_number(nummer, "ER") else _FACTUUR
 
 
 def _paragraphs(mail: Mail) -> Iterable[str]:

@@ -74,10 +74,10 @@ class Mailer:
             except FinalFailure as none:
                 _log.info("no mail to the participant", extra={"key": effect.key, "why": str(none)})
                 raise
-        partner = self._registry.get(mail.aan)
-        if partner is None:
+        contact = self._registry.contact(mail.aan)
+        if contact is None:
             raise FinalFailure(f"{mail.aan} is not in the partner registry")
-        return partner.contact
+        return contact
 
 
 def _is_final(error: Exception) -> bool:

@@ -8,3 +8,5 @@ metadata = MetaData()
 
 trajectbeeld = aggregate_table(metadata, "trajectbeeld")
 begunstigde = aggregate_table(metadata, "begunstigde")
+termijnen = aggregate_table(metadata, "termijnen", "due")
+overschrijding = aggregate_table(metadata, "overschrijding")

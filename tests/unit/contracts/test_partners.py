@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from contracts.fields import Rol
-from contracts.partners import Registry
+from contracts.partners import MANAGER, Registry
 
 WSP = """
 [[partners]]
@@ -77,9 +77,9 @@ def test_partner_without_a_usable_id_is_named_by_its_position(tmp_path: Path) ->
         registry(tmp_path, WSP, COACH.replace('id = "coach-noord"\n', ""))
 
 
-@pytest.mark.parametrize("name", ["intake", "matching", "billing", "notify"])
-def test_names_of_services_are_reserved(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValidationError, match="name of a service"):
+@pytest.mark.parametrize("name", ["intake", "matching", "billing", "notify", MANAGER])
+def test_names_of_our_own_are_reserved(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValidationError, match="a name of Praktijkbus itself"):
         registry(tmp_path, WSP.replace("wsp-noord", name))
 
 
@@ -103,3 +103,15 @@ def test_nothing_belongs_to_two_partners(tmp_path: Path, what: str, first: str, 
 def test_empty_registry_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="partners"):
         registry(tmp_path)
+
+
+def test_mail_goes_to_partners_that_want_it_and_to_the_manager_where_there_is_one(tmp_path: Path) -> None:
+    quiet = COACH.replace("[[partners]]", "[[partners]]\nmail = false")
+    without = registry(tmp_path, WSP, quiet)
+    assert without.contact("wsp-noord") == "bus@wsp.example"
+    assert [without.wants_mail(aan) for aan in ("wsp-noord", "coach-noord", "niemand", MANAGER)] == [
+        *(True, False, False, False)
+    ]
+    managed = registry(tmp_path, 'manager = "manager@loket.example"\n', WSP)
+    assert managed.contact(MANAGER) == "manager@loket.example"
+    assert managed.wants_mail(MANAGER)

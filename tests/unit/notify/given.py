@@ -1,6 +1,6 @@
 """What happened before, in the words of the domain, and who heard of it by mail."""
 
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from itertools import count
 
 from contracts import betaling, erkenning, factuur, match, traject, verklaring
@@ -9,6 +9,7 @@ from contracts.example import example
 from contracts.fields import Categorie, PartnerId, Rol, Sector, Werkstatus, number_from
 from contracts.model import Data
 from contracts.partners import Registry
+from services.chassis.calendar import AMSTERDAM, WorkingDays
 from services.chassis.messages import Fact
 from services.chassis.telemetry import new_uuid
 from services.notify.handlers import service
@@ -25,8 +26,10 @@ BEGIN, EIND = date(2026, 11, 23), date(2027, 4, 30)
 _serial = count(1)
 
 
-def at_notify(registry: Registry = REGISTRY) -> Desk:
-    return Desk(service, registry=registry)
+def at_notify(
+    registry: Registry = REGISTRY, *, now: datetime = NOW, working_days: WorkingDays | None = None
+) -> Desk:
+    return Desk(service, registry=registry, now=now, working_days=working_days)
 
 
 def without_mail(partner: PartnerId) -> Registry:
@@ -112,14 +115,25 @@ def a_pok(eind: date = EIND) -> traject.PokOpgesteld:
     return traject.PokOpgesteld(pok_id="7b0c1f7e-6f3e-4c53-9a55-0d3f3d3b7c11", begin=BEGIN, eind=eind, uren=640)
 
 
-def a_request() -> erkenning.Aangevraagd:
+def a_request(dagtekening: date = date(2026, 11, 2)) -> erkenning.Aangevraagd:
     return erkenning.Aangevraagd(
         kvk="51000001",
         vestigingsnummer=BAKERY_AT,
         crebo="25252",
-        dagtekening=date(2026, 11, 2),
-        uiterlijk=date(2026, 11, 16),
+        dagtekening=dagtekening,
+        uiterlijk=WorkingDays().add_working_days(dagtekening, 10),
     )
+
+
+def step_to(desk: Desk, day: date, hour: int = 8) -> list[Fact[Data]]:
+    """Lets the days pass one by one, until that hour in the Netherlands; what is told on the way."""
+    told: list[Fact[Data]] = []
+    today = desk.calendar.today()
+    while today < day:
+        today += timedelta(days=1)
+        desk.calendar.set(datetime.combine(today, time(hour), AMSTERDAM))
+        told += desk.fall_due()
+    return told
 
 
 def an_invoice(desk: Desk, opleider: PartnerId = SCHOOL) -> str:

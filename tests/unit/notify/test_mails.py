@@ -4,7 +4,7 @@ import email
 import email.policy
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from email.message import EmailMessage
 from xml.etree import ElementTree
 
@@ -16,7 +16,17 @@ from contracts.fields import Categorie
 from services.chassis.messages import Effect
 from services.notify.mails import Composer, Mail, Soort
 from tests.desk import NOW, REGISTRY
-from tests.unit.notify.given import BEGIN, WSP, a_matched_traject, a_number, at_notify, everything, lapse
+from tests.unit.notify.given import (
+    BEGIN,
+    WSP,
+    a_matched_traject,
+    a_number,
+    a_request,
+    at_notify,
+    everything,
+    lapse,
+    step_to,
+)
 
 FROM = "Praktijkbus <geen-antwoord@praktijkbus.example>"
 PORTAL = "https://portaal.praktijkbus.example"
@@ -36,6 +46,10 @@ SUBJECTS = {
     Soort.MOGELIJK_DUBBEL: "Controleer een aanmelding",
     Soort.FACTUUR_AANPASSEN: "Pas uw factuur aan",
     Soort.FACTUUR_BETAALD: "Uw factuur is betaald",
+    Soort.TERMIJN_NADERT: "Wij wachten op uw antwoord",
+    Soort.HERINNERING: "Herinnering: wij wachten op uw antwoord",
+    Soort.ANTWOORD_BLIJFT_UIT: "Een antwoord blijft uit",
+    Soort.ANTWOORD_BLIJFT_LANG_UIT: "Een antwoord blijft lang uit",
 }
 
 
@@ -43,7 +57,10 @@ def _one_of_each() -> dict[Soort, Effect]:
     desk = at_notify()
     for data, subject in everything(desk):
         desk.hear(data, subject=subject)
-    return {Mail.of(effect).soort: effect for effect in desk.effects}
+    late = at_notify()
+    late.hear(a_request(), subject=a_number("ER"))
+    step_to(late, date(2026, 12, 1))
+    return {Mail.of(effect).soort: effect for effect in [*desk.effects, *late.effects]}
 
 
 EFFECTS = _one_of_each()
@@ -81,7 +98,7 @@ def link_of(soort: Soort) -> str:
     return link.attrib["href"]
 
 
-def test_every_mail_is_sent_by_some_fact() -> None:
+def test_every_mail_is_sent_by_some_fact_or_the_lack_of_one() -> None:
     assert set(EFFECTS) == set(Soort) == set(SUBJECTS)
 
 
@@ -172,8 +189,8 @@ def test_a_refusal_says_nothing_of_recognition() -> None:
         (Soort.CONTROLEER_LEERBEDRIJF, "Antwoord uiterlijk op maandag 16 november 2026."),
         (Soort.BEDRIJF_KAN_NIET, "De reden staat in het dossier."),
         (Soort.BEDRIJF_KAN_NIET, "Zoek samen een andere werkplek."),
-        (Soort.HANDTEKENING, "Teken dan uiterlijk op maandag 23 november 2026."),
-        (Soort.HANDTEKENING_WERKGEVER, "Zorg dat de werkgever uiterlijk op maandag 23 november 2026 tekent."),
+        (Soort.HANDTEKENING, "Teken dan uiterlijk op maandag 16 november 2026."),
+        (Soort.HANDTEKENING_WERKGEVER, "Zorg dat de werkgever uiterlijk op maandag 16 november 2026 tekent."),
         (Soort.BEGONNEN, "Dit traject is begonnen op maandag 23 november 2026."),
         (Soort.BEGONNEN, "Volgens de planning duurt het tot en met vrijdag 30 april 2027."),
         (Soort.ACTIE_NODIG, "Doe dat binnen 2 werkdagen, uiterlijk op woensdag 4 november 2026."),
@@ -182,6 +199,12 @@ def test_a_refusal_says_nothing_of_recognition() -> None:
         (Soort.FACTUUR_AANPASSEN, "De factuur voldoet niet aan deze regels: BR-NL-1, BR-CO-10."),
         (Soort.FACTUUR_BETAALD, "Uw factuur is betaald op donderdag 12 november 2026."),
         (Soort.FACTUUR_BETAALD, "Het betalingskenmerk is RF18539007547034."),
+        (Soort.TERMIJN_NADERT, "Sinds maandag 2 november 2026 wachten wij op een besluit over deze erkenning."),
+        (Soort.TERMIJN_NADERT, "U hebt nog tijd tot en met maandag 16 november 2026."),
+        (Soort.HERINNERING, "Sinds maandag 2 november 2026 wachten wij op een besluit over deze erkenning."),
+        (Soort.HERINNERING, "U had tijd tot en met maandag 16 november 2026. Die dag is voorbij."),
+        (Soort.ANTWOORD_BLIJFT_UIT, "Neem daarna contact op met deze partner."),
+        (Soort.ANTWOORD_BLIJFT_LANG_UIT, "Toch is er nog geen antwoord."),
     ],
 )
 def test_the_gist_of_the_mail_table_is_there(soort: Soort, sentence: str) -> None:

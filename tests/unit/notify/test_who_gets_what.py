@@ -124,11 +124,11 @@ def test_a_match_that_lapses_otherwise_is_not_mailed_about(categorie: Categorie)
     assert mails(desk) == {}
 
 
-def test_a_pok_is_signed_by_employer_and_school_before_it_begins() -> None:
+def test_a_pok_is_signed_by_employer_and_school_within_ten_working_days() -> None:
     desk = at_notify()
     trajectnummer, _ = a_matched_traject(desk)
     desk.hear(a_pok(), subject=trajectnummer)
-    assert gegevens(desk) == {"uiterlijk": BEGIN.isoformat()}
+    assert gegevens(desk) == {"uiterlijk": "2026-11-16"}
     assert mails(desk) == {Soort.HANDTEKENING: {BAKERY, SCHOOL}}
 
 
@@ -264,7 +264,7 @@ def test_no_effect_holds_an_address_a_name_or_an_employer() -> None:
         assert secret not in stored
 
 
-def test_notify_follows_no_more_than_it_mails_about() -> None:
+def test_notify_follows_no_more_than_it_mails_about_or_waits_for() -> None:
     assert service.entities_heard() == ("betaling", "erkenning", "factuur", "match", "traject", "verklaring")
 
 
