@@ -139,6 +139,8 @@ class Stand:
         }
         self.engines: dict[str, AsyncEngine] = {}
         self.ports: dict[str, int] = {}
+        self.clock: Path | None = None
+        """A stepped clock that the services go by, where a test sets one."""
         self._running: dict[str, tuple[App, asyncio.Task[None]]] = {}
         self._readers: list[Reader] = []
         self._exits = contextlib.AsyncExitStack()
@@ -188,6 +190,7 @@ class Stand:
             database_url=SecretStr(self.database.url(f"{self.name}_{service.name}")),
             partners=self.partners,
             kwalificaties=DEPLOY / "kwalificaties.toml",
+            clock=self.clock,
             port=self.ports.setdefault(service.name, free_port()),
             public_url=f"http://127.0.0.1:{self.ports[service.name]}/personen",
             persons=persons.FOLDER,
@@ -251,6 +254,7 @@ class Stand:
 
     async def empty(self) -> None:
         """Stops services and readers, and forgets all messages and rows."""
+        self.clock = None
         for service in [s for s in self.services if s.name in self._running]:
             await self.stop(service)
         for reader in self._readers:

@@ -58,9 +58,8 @@ def mails(
 
 
 async def still_needed(effect: Effect, connection: AsyncConnection) -> bool:
-    """Whether the term still runs and no later mail of the same text is on its way to the same reader.
-
-    Of a mail that goes with no term: yes.
+    """Whether the term still runs and nothing told since takes the place of this mail: of a hint the next level,
+    of the others a later mail of the same text to the same reader. A mail that goes with no term is needed.
     """
     nummer = effect.payload.get("termijn")
     if nummer is None:
@@ -69,10 +68,14 @@ async def still_needed(effect: Effect, connection: AsyncConnection) -> bool:
     stand = await connection.scalar(
         select(cast(tables.termijnen.c.body, String)).where(tables.termijnen.c.subject == mail.nummer)
     )
-    if stand is None or not _STAND.validate_json(stand).loopt(nummer):
+    termijn = None if stand is None else _STAND.validate_json(stand).lopende(nummer)
+    if termijn is None:
         return False
+    niveau = Niveau(effect.payload["niveau"])
+    if niveau is Niveau.HINT:
+        return termijn.gemeld is niveau
     levels = list(Niveau)
-    later = levels[levels.index(Niveau(effect.payload["niveau"])) + 1 :]
+    later = levels[levels.index(niveau) + 1 :]
     keys = [mail.effect(_cause(nummer, niveau)).key for niveau in later]
     superseded = select(chassis.effects.c.key).where(chassis.effects.c.key.in_(keys)).limit(1)
     return await connection.scalar(superseded) is None

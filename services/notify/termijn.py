@@ -286,8 +286,9 @@ class Termijnen:
         moments = ((termijn, termijn.moment(calendar)) for termijn in self.lopend)
         return [termijn for termijn, moment in moments if moment is not None and moment <= now]
 
-    def loopt(self, nummer: str) -> bool:
-        return any(termijn.nummer == nummer for termijn in self.lopend)
+    def lopende(self, nummer: str) -> Termijn | None:
+        """The term with that number, until the answer."""
+        return next((termijn for termijn in self.lopend if termijn.nummer == nummer), None)
 
     def mag_herinneren(self, stap: Stap, partner: PartnerId, calendar: Calendar) -> bool:
         """Whether that partner had no reminder of that step in the last `TUSSENPOOS` working days."""

@@ -20,6 +20,7 @@ from services.chassis.runner import Runner
 POINTS: dict[str, tuple[type, str, bool]] = {
     # name: (class, method, whether the method is carried out first)
     "before-commit": (Batch, "run", True),
+    "before-due-commit": (Batch, "fall_due", True),
     "after-commit-before-ack": (Runner, "_acknowledge", False),
     "between-publish-and-mark": (Relay, "_mark", False),
     "before-effect": (Effects, "_carry_out", False),

@@ -17,10 +17,12 @@ from tests.stand import Stand
 
 def traject_fact(sequence: int, data: Data, subject: str = toy.PV) -> Fact[Data]:
     now = datetime.now(UTC)
+    event_type = CATALOGUE.of(type(data))
+    assert event_type.owner is not None
     return Fact(
-        type=CATALOGUE.of(type(data)),
+        type=event_type,
         id=new_uuid(),
-        source=service_source("intake"),
+        source=service_source(event_type.owner),
         subject=subject,
         sequence=sequence,
         time=now,
