@@ -133,8 +133,8 @@ async def test_each_level_is_told_and_mailed_once_by_two_instances_that_are_kill
     made: Stand, clock: SteppedCalendar, server: MailServer, tmp_path: Path
 ) -> None:
     one, two = (Instance(made, tmp_path / "clock", server.port) for _ in range(2))
-    streams = [a_number("ER") for _ in range(40)]
-    answered, silent = streams[:10], streams[10:]
+    streams = [a_number("ER") for _ in range(20)]
+    answered, silent = streams[:5], streams[5:]
     try:
         await one.start("-m", "tests.chaos.crashing", "notify", "before-due-commit", "1")
         await publish_facts(made, [traject_fact(1, a_request(), stream) for stream in streams])
