@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable
 from datetime import date
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
@@ -198,6 +199,7 @@ def check_character(characters: str) -> str:
     return mod_37_36.calc_check_digit(characters, CROCKFORD)
 
 
+@lru_cache(maxsize=8192)  # the numbers of a case come by again and again
 def is_number(value: str, prefix: str) -> bool:
     """Whether `value` is an owner-drawn number with that prefix and a right check character."""
     shaped = re.fullmatch(prefix + r"-([0-9A-HJKMNP-TV-Z]{5})-([0-9A-HJKMNP-TV-Z]{5})", value)

@@ -42,6 +42,8 @@ _POSTPONED: Final = timedelta(minutes=10)
 """By the calendar: how long due work that fails is left alone."""
 _ROUNDS: Final = 100
 """How often what was woken may wake more, in one transaction; the rest follows in the next."""
+_NOTHING_NEW: Final = 16
+"""After so many messages that ask for nothing new, the others are not asked what they need."""
 
 
 @dataclass(slots=True)
@@ -210,11 +212,18 @@ class Batch:
         }
 
     def _missing(self, items: Iterable[Item]) -> set[Ref]:
-        """What these messages ask for next, found by trying each without keeping anything."""
+        """What these messages ask for next, found by trying each without keeping anything.
+
+        Given up once so many in a row ask for nothing new: mostly they all want the same then.
+        """
         refs: set[Ref] = set()
+        nothing_new = 0
         for item in items:
-            if isinstance(item.content, Turned | Broken):
+            if isinstance(item.content, (Turned, Broken)):
                 continue
+            if nothing_new == _NOTHING_NEW:
+                break
+            known = len(refs)
             try:
                 decide(self._service, item.content, self._work, self._now)
             except Missing as missing:
@@ -223,6 +232,7 @@ class Batch:
                 pass
             finally:
                 self._work.discard()
+            nothing_new = nothing_new + 1 if len(refs) == known else 0
         return refs
 
     async def _load_cursors(self, items: Sequence[Item]) -> None:

@@ -58,4 +58,4 @@ class Item:
 
     @property
     def partner(self) -> str | None:
-        return None if isinstance(self.content, Fact | Broken | Due) else self.content.partner
+        return None if isinstance(self.content, (Fact, Broken, Due)) else self.content.partner

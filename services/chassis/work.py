@@ -6,7 +6,7 @@ That is why handlers are pure. Effects of a handler are staged, and kept only wh
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID, uuid5
@@ -255,7 +255,8 @@ class UnitOfWork:
     def stored(self) -> None:
         """What was changed is in storage now."""
         for kind, key in self.changed:
-            self._rows[kind, key] = replace(self._rows[kind, key], stored=True)
+            row = self._rows[kind, key]
+            self._rows[kind, key] = Row(row.state, row.sequences, True)
         self.changed.clear()
 
     # Inside
@@ -311,7 +312,7 @@ class UnitOfWork:
         store = self._writer(entity)
         row = self._row(store.kind, subject)
         sequence = row.sequences.get(entity, 0) + 1
-        counted = replace(row, sequences={**row.sequences, entity: sequence})
+        counted = Row(row.state, {**row.sequences, entity: sequence}, row.stored)
         self._staged.rows[store.kind, subject] = counted
         return sequence
 
@@ -332,7 +333,7 @@ class UnitOfWork:
             told = fact if store.due is None else replace(fact, heard=self.calendar.now())
             state = store.kind.evolve(row.state, told)
             if state is not row.state:
-                self._staged.rows[store.kind, key] = replace(row, state=state)
+                self._staged.rows[store.kind, key] = Row(state, row.sequences, row.stored)
 
     def _readers(self, fact: Fact[Data], dossier: Dossier) -> frozenset[PartnerId]:
         reads = fact.type.readers
