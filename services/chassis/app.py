@@ -6,6 +6,7 @@ python -m services.matching            # runs until SIGTERM, then drains
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import sys
@@ -243,6 +244,9 @@ async def _migrate(service: Service, settings: Settings, migrations: Path) -> No
 
 async def _run(service: Service, settings: Settings, routes: Sequence[BaseRoute]) -> None:
     app = App(service, settings, routes)
+    # A batch makes many objects that all live as long as it does: looking for cycles among them finds none.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, app.stop)
     try:

@@ -10,9 +10,8 @@ import logging
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Final
 
-import aio_pika
-from aio_pika.abc import AbstractExchange
 from aio_pika.exceptions import AMQPError
+from aiormq import Channel, spec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -31,6 +30,7 @@ _WINDOW: Final = 500
 _FALLBACK: Final = 2.0
 """Seconds between looks at the outbox when nothing wakes the relay."""
 _LOCK: Final = 0x50424F58
+_PERSISTENT: Final = 2
 _CONFIRM: Final = 30.0
 """Seconds within which the broker confirms."""
 
@@ -104,10 +104,11 @@ class Relay:
         await driver.add_listener("outbox", self._on_notify)
         async with connected(self._amqp_url) as connection:
             channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-            exchange = await channel.get_exchange(names.FACTS, ensure=False)
+            publishing = await channel.get_underlay_channel()
+            assert isinstance(publishing, Channel)
             while not self._stopping:
                 self._wake.clear()
-                if await self._pass_on(session, exchange):
+                if await self._pass_on(session, publishing):
                     self.turns += 1
                 else:
                     await self._sleep()
@@ -125,7 +126,7 @@ class Relay:
         finally:
             self._waiting = False
 
-    async def _pass_on(self, session: AsyncConnection, exchange: AbstractExchange) -> int:
+    async def _pass_on(self, session: AsyncConnection, channel: Channel) -> int:
         """Publishes the oldest unsent messages and marks those the broker confirmed."""
         rows = (
             await session.execute(
@@ -139,7 +140,7 @@ class Relay:
         if not rows:
             return 0
         since = time_ns()
-        outcomes = await asyncio.gather(*(self._publish(exchange, row) for row in rows), return_exceptions=True)
+        outcomes = await asyncio.gather(*(self._publish(channel, row) for row in rows), return_exceptions=True)
         failure = next((outcome for outcome in outcomes if outcome is not None), None)
         if self._tracing is not None:
             self._tracing.sent([row.body for row in rows], since, failure)
@@ -150,17 +151,25 @@ class Relay:
             raise failure
         return len(rows)
 
-    async def _publish(self, exchange: AbstractExchange, row: Any) -> None:
-        message = aio_pika.Message(
-            bytes(row.body),
+    async def _publish(self, channel: Channel, row: Any) -> None:
+        """On aiormq's channel: aio-pika's would wait for the socket after each message of the window."""
+        properties = spec.Basic.Properties(
             message_id=row.message_id,
-            type=row.type,
+            message_type=row.type,
             app_id=self._service,
             content_type=CONTENT_TYPE,
-            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            delivery_mode=_PERSISTENT,
             headers={"BCC": [names.partner_queue(reader) for reader in row.readers]} if row.readers else {},
         )
-        await exchange.publish(message, routing_key=row.routing_key, mandatory=True, timeout=_CONFIRM)
+        await channel.basic_publish(
+            row.body,
+            exchange=names.FACTS,
+            routing_key=row.routing_key,
+            properties=properties,
+            mandatory=True,
+            timeout=_CONFIRM,
+            wait=False,
+        )
 
     async def _mark(self, session: AsyncConnection, positions: list[int]) -> None:
         await session.execute(
