@@ -38,6 +38,10 @@ check: $(DEV) ## formatting, lint, types, the rules of the house, generated file
 chaos: $(DEV) ## kills what can be killed and counts what was lost
 	@$(RUN) -m pytest tests/chaos $(ARGS)
 
+.PHONY: bench
+bench: $(DEV) ## how fast, beside what else one could have written; writes build/bench.json
+	@$(RUN) -m tests.performance $(ARGS)
+
 .PHONY: clean-run
 clean-run: $(LOCAL) ## forgets .run/: queues, databases, mail, logs; refuses while it is in use
 	@$(RUN) -m deploy.local.forget .run

@@ -77,7 +77,9 @@ async def _rounds(ground: Ground, messages: int, rounds: int, only: list[str]) -
             for contender in taking_part:
                 result = await ground.round(contender)
                 results[contender.name].append(result)
-                _say(f"{number}/{rounds} {contender.name:20} {result.per_second:7.0f}/s {result.cpu_us:6.0f} µs CPU")
+                _say(
+                    f"{number}/{rounds} {contender.name:20} {result.per_second:7.0f}/s {result.cpu_us:6.0f} µs CPU"
+                )
     finally:
         await ground.close()
     return results
@@ -115,7 +117,7 @@ def _say(line: str) -> None:
 
 def main() -> None:
     asked = argparse.ArgumentParser(prog="python -m tests.performance", description=__doc__)
-    asked.add_argument("--messages", type=int, default=6000, help="for the fastest, in one round")
+    asked.add_argument("--messages", type=int, default=4000, help="for the fastest, in one round")
     asked.add_argument("--rounds", type=int, default=3)
     asked.add_argument("--only", nargs="*", default=[], help="some contenders by name; writes no file")
     given = asked.parse_args()

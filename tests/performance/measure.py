@@ -14,22 +14,24 @@ from typing import Final
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractExchange
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 from deploy.local.broker import Broker
 from deploy.local.bus import KWALIFICATIES, ROOT
 from deploy.local.postgres import DatabaseServer
 from deploy.local.processes import Supervisor, free_port
+from services.billing.handlers import service as billing
 from services.chassis.database import connect
 from services.chassis.names import FACTS, partner_exchange, partner_queue
 from services.chassis.service import Service
 from services.chassis.storage import Storage
 from services.chassis.wire import CONTENT_TYPE
 from services.chassis.work import UnitOfWork
+from services.matching.handlers import service as matching
 from tests.desk import Desk
 from tests.performance.contenders.storing import Base, Dossier
 from tests.performance.contenders.task import Task
-from tests.performance.loads import PARTNER, PARTNERS, Load, billing, matching
+from tests.performance.loads import PARTNER, PARTNERS, Load
 from tests.stand import Stand
 
 PREFETCH: Final = 500
@@ -161,7 +163,7 @@ class Ground:
             rows = [{"trajectnummer": pv, "state": {"opdracht": "verstrekt"}} for pv in load.subjects]
             async with self._engine.begin() as connection:
                 await connection.execute(text("TRUNCATE gezien, dossier"))
-                await connection.execute(Dossier.__table__.insert(), rows)
+                await connection.execute(insert(Dossier), rows)
                 await connection.execute(text("ANALYZE"))
 
     async def _fill(self, contender: Contender, admin: AbstractChannel, queue: str, part: slice) -> None:

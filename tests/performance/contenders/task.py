@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Any, Final, Self
 from uuid import uuid4
 
 import aio_pika
@@ -38,7 +38,7 @@ class Task:
         return {VARIABLE: TypeAdapter(Task).dump_json(self).decode()}
 
 
-HEADERS: Final = {"BCC": [partner_queue(PARTNER)]}
+HEADERS: Final[dict[str, Any]] = {"BCC": [partner_queue(PARTNER)]}
 """To the same reader as ours, by sender-selected distribution."""
 
 
