@@ -208,8 +208,8 @@ def is_number(value: str, prefix: str) -> bool:
 
 def draw_number(prefix: str) -> str:
     """A fresh number such as `PV-7K3F9-QX2ME`: random, so it says nothing of person, year or region."""
-    drawn = "".join(secrets.choice(CROCKFORD) for _ in range(9))
-    return number_from(prefix, drawn)
+    bits = secrets.randbits(45)  # five a character
+    return number_from(prefix, "".join(CROCKFORD[bits >> shift & 31] for shift in range(0, 45, 5)))
 
 
 def number_from(prefix: str, characters: str) -> str:
