@@ -6,7 +6,7 @@ That is why handlers are pure. Effects of a handler are staged, and kept only wh
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID, uuid5
