@@ -16,7 +16,7 @@ from services.matching.match import Match
 from services.matching.match import Status as Matchstatus
 from tests.desk import KWALIFICATIES, REGISTRY
 from tests.levensloop.world import Uitkomst, World
-from tests.levensloop.zaak import LOKET, PERSOON
+from tests.levensloop.zaak import LOKET, NAAM, PERSOON
 
 _BLOKKADE = timedelta(days=181)
 """The shortest that six months can be."""
@@ -39,8 +39,12 @@ class Toezicht:
     scholen: dict[str, str] = field(default_factory=dict)
     verdicts: dict[str, dict[tuple[str, str, str], _Verdict]] = field(default_factory=lambda: defaultdict(dict))
     plannen: dict[str, traject.BegeleidingsdocumentVastgesteld] = field(default_factory=dict)
+    gestopt: set[str] = field(default_factory=set)
+    """Trajecten that once ended without a verklaring."""
     geldig: dict[str, str] = field(default_factory=dict)
     """By traject: its valid verklaring."""
+    scholen_van: dict[str, str] = field(default_factory=dict)
+    """By traject: the school that issued it."""
     plekken: dict[str, tuple[str, str]] = field(default_factory=dict)
     """By match: its traject and place."""
     actief: dict[str, str] = field(default_factory=dict)
@@ -64,12 +68,13 @@ class Toezicht:
 
     def _kijk(self, fact: Fact[Any], data: Any) -> None:
         subject = fact.subject
-        assert PERSOON not in data.model_dump_json()  # rule 12
-        assert "gegevens" not in data.model_dump_json()
+        told = data.model_dump_json()
+        assert PERSOON not in told  # rule 12
+        assert not any(part in told for part in NAAM.split())
         self._submitter(fact)
         match fact.type.entity:
             case "traject":
-                self._traject(subject, data)
+                self._traject(fact, subject, data)
             case "match":
                 self._match(fact, subject, data)
             case "erkenning":
@@ -79,7 +84,7 @@ class Toezicht:
             case "budget" | "besteding":
                 self._bron(subject, data)
             case _:
-                self._geld(subject, data)
+                self._geld(fact, subject, data)
 
     def _submitter(self, fact: Fact[Any]) -> None:
         """Rule 2: only who may submit it, and only parties."""
@@ -96,14 +101,18 @@ class Toezicht:
         if fact.type.entity == "match" and Rol.WERKGEVER in rollen:
             assert REGISTRY.werkgever_of(self.plekken[fact.subject][1].partition("/")[0]) == fact.actor
 
-    def _traject(self, nummer: str, data: Any) -> None:
+    def _traject(self, fact: Fact[Any], nummer: str, data: Any) -> None:
         match data:
             case traject.BetrokkeneToegewezen(rol=Rol.OPLEIDER):
                 self.scholen[nummer] = data.partner
+            case traject.Uitgevallen() | traject.Teruggetrokken():
+                self.gestopt.add(nummer)
+            case traject.IntakeAfgerond(uitkomst=traject.Uitkomst.NIET_GESCHIKT):
+                self.gestopt.add(nummer)
             case traject.BegeleidingsdocumentVastgesteld():
                 self.plannen[nummer] = data
             case traject.Gestart() | traject.Hervat():
-                self._mag_werken(nummer, data.datum)
+                self._mag_werken(fact, nummer, data.datum)
             case traject.WerkprocesBeoordeeld():
                 plan = self.plannen[nummer]
                 over = (plan.crebo, plan.dossierversie, data.werkproces)
@@ -112,7 +121,7 @@ class Toezicht:
                 if known is None or known.datum <= data.datum:
                     self.verdicts[nummer][over] = _Verdict(data.datum, data.leerbedrijf_id, beheerst)
 
-    def _mag_werken(self, nummer: str, dag: date) -> None:
+    def _mag_werken(self, begin: Fact[Any], nummer: str, dag: date) -> None:
         """Rule 1, from what intake recorded and heard until then, in that order."""
         school, plan, ingeschreven = None, None, False
         pok: traject.PokOpgesteld | traject.PokGewijzigd | None = None
@@ -120,6 +129,8 @@ class Toezicht:
         matches: dict[str, tuple[str, list[match.Erkend]]] = {}
         opdrachten: dict[str, str] = {}
         for fact in self.world.taken[Owner.INTAKE]:
+            if fact.id == begin.id:
+                break
             data: Any = fact.data
             if nummer not in (fact.subject, getattr(data, "trajectnummer", None)):
                 continue
@@ -202,8 +213,10 @@ class Toezicht:
                 over = (data.crebo, data.dossierversie, werkproces)
                 assert self.verdicts[data.trajectnummer][over].beheerst
             self.geldig[data.trajectnummer] = nummer
+            self.scholen_van[data.trajectnummer] = data.opleider
         else:
             assert self.geldig.pop(data.trajectnummer) == nummer
+            del self.scholen_van[data.trajectnummer]
 
     def _bron(self, bron: str, data: Any) -> None:
         """Rule 9: never more than was set, and every stand the sum of what went before."""
@@ -229,13 +242,15 @@ class Toezicht:
         assert gereserveerd + besteed <= vast
         self.standen[bron] = (vast, gereserveerd, besteed)
 
-    def _geld(self, nummer: str, data: Any) -> None:
+    def _geld(self, fact: Fact[Any], nummer: str, data: Any) -> None:
         match data:
             case opdracht.Verstrekt():
                 self.opdrachten[nummer] = data
             case opdracht.Ingetrokken():
                 assert nummer not in self.facturen
-                del self.opdrachten[nummer]
+                order = self.opdrachten.pop(nummer)
+                stopt = REGISTRY.get(fact.actor) is not None or order.trajectnummer in self.gestopt
+                assert stopt or self.scholen_van.get(order.trajectnummer) != order.opleider, "work not paid"
             case factuur.Klaargezet():
                 self._volgt(nummer)
                 order = self.opdrachten[data.opdrachtnummer]

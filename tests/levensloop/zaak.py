@@ -10,10 +10,12 @@ from contracts import betaling, budget, erkenning, factuur, match, opdracht, tra
 from contracts.catalogue import Owner
 from contracts.fields import Categorie, PartnerId, Rol, Sector, Werkstatus, number_from
 from contracts.model import Data, Leeg
+from contracts.persoon import Persoon
 from services.chassis.messages import Fact
 from services.intake.traject import Traject
 from tests.desk import REGISTRY
 from tests.levensloop.world import Ontvangst, World
+from tests.persons import sealed
 
 LOKET, WSP, COACH, MAAS, PEEL, SBB = "leerwerkloket", "wsp-venlo", "coach-kompas", "roc-maas", "roc-peel", "sbb"
 BAKKERIJ, GREENPORT, WINKEL = "000051000001", "000051000003", "000088000001"
@@ -22,7 +24,8 @@ PLEKKEN: Final = (BAKKERIJ, GREENPORT, WINKEL)
 CREBO, VERSIE = "25252", "2024"
 PLAN: Final = ("B1-K1-W1", "B1-K1-W2")
 BEDRAG: Final = 250_000
-PERSOON: Final = "eyJhbGciOiJFQ0RILUVTK0EyNTZLVyIsImVuYyI6IkEyNTZHQ00ifQ.a2V5.aXY.Z2VoZWlt.dGFn"
+NAAM: Final = "Geheim Geheimpje"
+PERSOON: Final = sealed(Persoon(naam=NAAM, geboortedatum=date(1990, 4, 1), postcode="5911AB"))
 HASH: Final = "sha256:" + "ab" * 32
 ONBEKEND: Final[Mapping[str, str]] = {
     "traject": number_from("PV", "ZZZZZZZZZ"),
