@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from contracts.catalogue import ALWAYS_READS, CATALOGUE, EventType
 from contracts.fields import Rol
 from contracts.partners import Registry
-from deploy.local.bus import SERVICES, LocalBus
+from deploy.local.bus import KEYS, SERVICES, LocalBus
 from deploy.local.mailcatcher import read_mails
 from services.chassis.database import connect
 
@@ -125,6 +125,8 @@ class _Books:
                     self.mailed.append(row.key)
         self.journal = await rows("intake", "SELECT id, entity, subject, sequence FROM journal ORDER BY position")
         self.trajecten = await rows("intake", "SELECT subject, body FROM traject")
+        self.persons = {row.key for row in await rows("intake", "SELECT key FROM persoon WHERE gewist IS NULL")}
+        self.keys = {row.key for row in await rows(KEYS, "SELECT key FROM sleutel WHERE gewist IS NULL")}
         self.verklaringen = await rows("intake", "SELECT subject, body FROM verklaring")
         self.budgetten = await rows("billing", "SELECT subject, body FROM budget")
         self.opdrachten = await rows("billing", "SELECT subject, body FROM opdracht")
@@ -174,6 +176,7 @@ async def reckon(bus: LocalBus) -> Reckoning:
         *_not_heard(books),
         *_gaps(books),
         *_mails_missing(books),
+        *_persons_missing(books),
     ]
     twice = [*_second_effects(books)]
     other = [*_read_without_right(books), *_wrong_amounts(books), *_unfinished(books), *books.unsettled]
@@ -222,6 +225,14 @@ def _mails_missing(books: _Books) -> Iterable[str]:
     missing = len(books.mailed) - len(_message_ids(books))
     if missing:
         yield f"{missing} mails that were written down as sent are not in the mailbox"
+
+
+def _persons_missing(books: _Books) -> Iterable[str]:
+    """Of each traject that is not erased there is a person, and the key to it."""
+    for row in books.trajecten:
+        key = row.body["persoon"]
+        if key is not None and key not in books.persons & books.keys:
+            yield f"the person data of {row.subject} cannot be read any more"
 
 
 def _without_one_outcome(books: _Books) -> Iterable[str]:
