@@ -10,6 +10,7 @@ from contracts.fields import number_from
 from deploy.local.bus import LocalBus
 from deploy.local.client import PartnerClient
 from deploy.local.reckoning import Reckoning
+from services.intake.cijfers import Cijfers
 from tests.e2e.conftest import COUNT, Cli
 
 pytestmark = pytest.mark.timeout(300)
@@ -93,6 +94,13 @@ def test_story_is_found_by_a_number_in_it(played: Reckoning, bus: LocalBus, prak
     for pattern in (r"M-[0-9A-Z-]{11}", r"VK-[0-9A-Z-]{11}", r"OP-[0-9A-Z-]{11}", r"R[MP]-\d{6}"):
         number = re.findall(pattern, whole)[0]
         assert praktijkbus("tell", number.lower()).stdout == whole
+
+
+def test_nothing_is_parked_and_the_figures_can_be_seen(played: Reckoning, praktijkbus: Cli) -> None:
+    assert praktijkbus("parked", "list").stdout == "Nothing is parked.\n"
+    cijfers = Cijfers.model_validate_json(praktijkbus("figures", "--json").stdout)
+    assert cijfers.budget["POW"].vastgesteld_cent > 0
+    assert len(praktijkbus("figures", "--csv").stdout.splitlines()) > 50
 
 
 async def test_nine_events_get_nine_receipts(played: Reckoning, bus: LocalBus, praktijkbus: Cli) -> None:
