@@ -84,24 +84,32 @@ class Instance:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, *command, cwd=ROOT, env=self._environment, stderr=asyncio.subprocess.DEVNULL
         )
+        async with asyncio.timeout(60):
+            while not await self._answers("/live"):
+                assert self._process.returncode is None, "ended before it began"
+                await asyncio.sleep(0.1)
 
     async def ended(self) -> int:
         assert self._process is not None
         return await asyncio.wait_for(self._process.wait(), 30)
 
     async def kill(self) -> None:
-        assert self._process is not None
-        if self._process.returncode is None:
-            self._process.kill()
-        await self._process.wait()
+        if self._process is not None:
+            if self._process.returncode is None:
+                self._process.kill()
+            await self._process.wait()
 
     async def at_rest(self) -> bool:
+        return (await self._answers("/rest")).get("at_rest") is True
+
+    async def _answers(self, path: str) -> dict[str, object]:
+        """What it says there; nothing while it is not up."""
         async with httpx.AsyncClient() as http:
             try:
-                answer = await http.get(f"http://127.0.0.1:{self._port}/rest")
+                answer: dict[str, object] = (await http.get(f"http://127.0.0.1:{self._port}{path}")).json()
             except httpx.TransportError:
-                return False
-        return answer.json()["at_rest"] is True
+                return {}
+        return answer
 
 
 async def told(made: Stand) -> Counter[tuple[str, str]]:
@@ -129,6 +137,7 @@ async def told_and_mailed(made: Stand, expected: Counter[tuple[str, str]]) -> No
     await eventually(open_effects, lambda found: found == 0)
 
 
+@pytest.mark.timeout(300)
 async def test_each_level_is_told_and_mailed_once_by_two_instances_that_are_killed(
     made: Stand, clock: SteppedCalendar, server: MailServer, tmp_path: Path
 ) -> None:
