@@ -25,7 +25,7 @@ from tests.levensloop.toezicht import Toezicht
 from tests.levensloop.world import Ontvangst, World
 from tests.levensloop.zaak import Zaak
 
-STAPPEN, VOORBEELDEN = 50, 300
+STAPPEN, VOORBEELDEN = 50, 340
 TENMINSTE = 10_000
 """Steps that one run must really have made."""
 
