@@ -1,7 +1,8 @@
 """What is done in the outside world (mail, later webhooks): rows, claimed by a worker after the commit.
 
 An effect is carried out at least once, and in practice once: its row is claimed under a lock that a crash
-releases, and its deterministic key travels along so that a second attempt can be recognised.
+releases, and its deterministic key travels along so that a second attempt can be recognised. A crash repeats
+what was carried out in that turn, `_TOGETHER` at most.
 """
 
 import json
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _MAX_ATTEMPTS: Final = 12
+_TOGETHER: Final = 20
+"""Effects in one turn."""
 
 
 class FinalFailure(Exception):
@@ -31,7 +34,7 @@ class FinalFailure(Exception):
 
 
 class Effects(Worker):
-    """Carries out the effects of one service, one at a time for each worker."""
+    """Carries out the effects of one service, one after another for each worker."""
 
     FALLBACK = 1.0
 
@@ -49,21 +52,25 @@ class Effects(Worker):
         self._needed = needed
 
     async def _turn(self) -> bool:
+        """A few of them. A failure ends the turn: a slow outside world is not to hold the others for long."""
         async with self._engine.begin() as connection:
-            row = (
+            rows = (
                 await connection.execute(
                     text(
                         "SELECT key, kind, payload::text AS payload, attempts, traceparent FROM effects"
-                        " WHERE status = 'open' AND due <= now() ORDER BY due LIMIT 1 FOR UPDATE SKIP LOCKED"
-                    )
+                        " WHERE status = 'open' AND due <= now() ORDER BY due LIMIT :together"
+                        " FOR UPDATE SKIP LOCKED"
+                    ),
+                    {"together": _TOGETHER},
                 )
-            ).first()
-            if row is None:
-                return False
-            await self._carry_out(connection, row)
-        return True
+            ).all()
+            for row in rows:
+                if self._stopping or not await self._carry_out(connection, row):
+                    break
+        return bool(rows)
 
-    async def _carry_out(self, connection: AsyncConnection, row: Any) -> None:
+    async def _carry_out(self, connection: AsyncConnection, row: Any) -> bool:
+        """Whether it succeeded; either way it is written down."""
         effect = Effect(kind=row.kind, key=row.key, payload=_payload(row.payload))
         status, delay = "done", 0.0
         failure: Exception | None = None
@@ -92,6 +99,7 @@ class Effects(Worker):
             ),
             {"status": status, "cause": cause, "delay": delay, "key": row.key},
         )
+        return failure is None
 
     async def _is_needed(self, effect: Effect, connection: AsyncConnection) -> bool:
         """Whether nothing that happened since it was recorded made it needless."""

@@ -1,16 +1,19 @@
-"""How a mail leaves: over SMTP, one connection a mail."""
+"""How a mail leaves: over SMTP, one connection for mails that follow one another."""
 
+import asyncio
 import logging
 from datetime import UTC, datetime
+from email.message import EmailMessage
 from typing import Final
 
-import aiosmtplib
 from aiosmtplib import (
+    SMTP,
     SMTPDataError,
     SMTPRecipientRefused,
     SMTPRecipientsRefused,
     SMTPResponseException,
     SMTPSenderRefused,
+    SMTPServerDisconnected,
 )
 
 from contracts.partners import Registry
@@ -24,6 +27,8 @@ _log = logging.getLogger(__name__)
 
 _TIMEOUT: Final = 30.0
 """Seconds for each answer of the mail server."""
+_KEPT: Final = 2.0
+"""Seconds for which a connection waits for another mail."""
 _ABOUT_THIS_MAIL: Final = (SMTPSenderRefused, SMTPRecipientRefused, SMTPRecipientsRefused, SMTPDataError)
 """Answers to a greeting or a login are about us: those are worth another try, whatever their code."""
 
@@ -45,6 +50,9 @@ class Mailer:
         self._registry = registry
         self._deelnemers = Deelnemers(settings)
         self._composer = Composer(settings.mail_from, settings.portal_url)
+        self._turn = asyncio.Lock()
+        self._connection: SMTP | None = None
+        self._hanging_up: asyncio.TimerHandle | None = None
 
     async def deliver_mail(self, effect: Effect) -> None:
         """Sends the mail that `effect` asks for, under a Message-ID that a second attempt repeats.
@@ -56,7 +64,7 @@ class Mailer:
         to = await self._address(effect)
         mail = self._composer.compose(effect, to, datetime.now(UTC))
         try:
-            await aiosmtplib.send(mail, recipients=[to], hostname=self._host, port=self._port, timeout=_TIMEOUT)
+            await self._send(mail, to)
         except Exception as error:
             cause, code, final = type(error).__qualname__, _code(error), _is_final(error)
         else:
@@ -65,6 +73,39 @@ class Mailer:
         # outside the handler, so that the error with the address in it is not the context of ours
         _log.warning("mail not sent", extra={"key": effect.key, "cause": cause, "code": code, "final": final})
         raise (FinalFailure if final else MailDeferred)(f"{cause} {code or ''}".strip())
+
+    async def _send(self, mail: EmailMessage, to: str) -> None:
+        """Over the connection of the mail before, or another where the server closed that."""
+        async with self._turn:
+            if self._hanging_up is not None:
+                self._hanging_up.cancel()
+            kept = self._connection is not None
+            try:
+                await self._send_over_connection(mail, to)
+            except SMTPServerDisconnected:
+                self._hang_up()
+                if not kept:
+                    raise
+                await self._send_over_connection(mail, to)
+            except SMTPResponseException:  # an answer: the connection goes on
+                raise
+            except BaseException:
+                self._hang_up()
+                raise
+            finally:
+                self._hanging_up = asyncio.get_running_loop().call_later(_KEPT, self._hang_up)
+
+    async def _send_over_connection(self, mail: EmailMessage, to: str) -> None:
+        if self._connection is None:
+            connection = SMTP(hostname=self._host, port=self._port, timeout=_TIMEOUT)
+            await connection.connect()
+            self._connection = connection
+        await self._connection.send_message(mail, recipients=[to])
+
+    def _hang_up(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     async def _address(self, effect: Effect) -> str:
         mail = Mail.of(effect)
