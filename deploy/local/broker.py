@@ -353,6 +353,8 @@ class PrivateNode:
             "RABBITMQ_ADVANCED_CONFIG_FILE": str(state / "advanced.config"),
             "RABBITMQ_CONF_ENV_FILE": str(state / "rabbitmq-env.conf"),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
+                # schedulers that have nothing to do leave the processor to the others on this machine
+                "+sbwt none +sbwtdcpu none +sbwtdio none "
                 f"-kernel inet_dist_use_interface {{127,0,0,1}} -{self._marker}"
             ),
         }
