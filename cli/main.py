@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -52,8 +53,11 @@ def _say(line: str) -> None:
 
 
 @contextmanager
-def _local_bus(state: Path) -> "Iterator[LocalBus]":
-    """The bus on this machine; what keeps it from running is told as trouble. Ctrl-C stops all of it."""
+def _local_bus(state: Path, *, begin: datetime | None = None) -> "Iterator[LocalBus]":
+    """The bus on this machine; what keeps it from running is told as trouble. Ctrl-C stops all of it.
+
+    `begin` gives it a clock of its own, if it has none yet.
+    """
     try:
         from deploy.local.broker import BrokerUnavailable
         from deploy.local.bus import LocalBus
@@ -65,7 +69,7 @@ def _local_bus(state: Path) -> "Iterator[LocalBus]":
     place.registry(place.PARTNERS)  # its mistakes are told better before anything is started
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with LocalBus(state, _say) as bus:
+        with LocalBus(state, _say, begin=begin) as bus:
             try:
                 yield bus
             finally:
@@ -132,7 +136,9 @@ def pilot(state: State = place.STATE) -> None:
     Exit code: 0 all is well, 1 the books do not balance (with PILOT=once), 2 it cannot run.
     """
     once = os.environ.get("PILOT") == "once"
-    with _local_bus(state) as bus:
+    from deploy.local.partners.script import BEGIN
+
+    with _local_bus(state, begin=BEGIN) as bus:
         from deploy.local import pilot as local_pilot
 
         figures = local_pilot.run(bus, console, ROOT / "build")

@@ -7,6 +7,7 @@ import secrets
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Self
 
@@ -20,6 +21,7 @@ from deploy.local import postgres as local_postgres
 from deploy.local.partners import records
 from deploy.local.processes import Claim, Supervisor, free_port, write_private
 from services.billing.handlers import service as billing
+from services.chassis.calendar import SteppedCalendar
 from services.chassis.database import connect, migrate
 from services.chassis.provision import provision
 from services.chassis.service import Service
@@ -73,8 +75,10 @@ class Address:
 class LocalBus:
     """Starts what is needed, and stops all it started and only that."""
 
-    def __init__(self, state: Path, say: Say) -> None:
+    def __init__(self, state: Path, say: Say, *, begin: datetime | None = None) -> None:
+        """`begin`: when its clock begins, if none runs there yet. Without either it goes by the real time."""
         self.state = state
+        self._begin = begin
         self.registry = Registry.load(PARTNERS)
         self._say = say
         self._exits = contextlib.ExitStack()
@@ -99,6 +103,7 @@ class LocalBus:
             self.passwords = self._passwords()
             self.tokens = persons.prepare(self._persons, [notify.name, *(p.id for p in self.registry.partners)])
             self.ports = {service.name: free_port() for service in SERVICES}
+            self._set_clock()
             self.address = self._prepare()
             self._start_processes()
             self.address.save(self.state)
@@ -109,6 +114,13 @@ class LocalBus:
 
     def __exit__(self, *_: object) -> None:
         self._exits.close()
+
+    def _set_clock(self) -> None:
+        file = self.state / "clock"
+        if self._begin is not None:
+            SteppedCalendar.begin(file, self._begin)
+        self.clock = SteppedCalendar(file) if file.exists() else None
+        """What all go by who play months in a minute; None for the real time."""
 
     def _passwords(self) -> dict[str, str]:
         """A password a file, made once, as secrets are handed to containers."""
@@ -205,6 +217,7 @@ class LocalBus:
                 "PRAKTIJKBUS_PORT": str(port),
                 "PRAKTIJKBUS_PUBLIC_URL": self.persons_url,
                 "PRAKTIJKBUS_SMTP_PORT": str(self._smtp_port),
+                **({"PRAKTIJKBUS_CLOCK": str(self.state / "clock")} if self.clock else {}),
                 **self._around_persons(service),
                 **self.extra_settings,
             },

@@ -3,7 +3,7 @@
 Speaks AMQP by the contracts alone, as a partner's own system would.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from types import TracebackType
@@ -110,6 +110,18 @@ class PartnerClient:
         event_type = CATALOGUE.of(fact)
         body = submission(event_type, source, message_id, data, **envelope)
         await self.publish(body, event_type.routing_key, message_id=message_id)
+
+    async def listen(self, take: Callable[[AbstractIncomingMessage], Awaitable[None]]) -> None:
+        """Hands over everything in the partner's queue as it comes; `take` acknowledges.
+
+        Raises:
+            ConnectionError: the broker ended it.
+        """
+        assert self._channel is not None
+        source = await self._channel.get_queue(f"aan.{self.partner}", ensure=False)
+        await source.consume(take)
+        await self._channel.closed()
+        raise ConnectionError("the broker ended the subscription")
 
     async def messages(self, queue: str | None = None) -> AsyncIterator[AbstractIncomingMessage]:
         """Everything in the partner's queue as it comes; the reader acknowledges."""

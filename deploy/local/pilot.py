@@ -1,161 +1,187 @@
-"""The pilot: simulated partners carry trajecten over the running bus, and the books are balanced after."""
+"""The pilot: simulated partners carry trajecten over the running bus for a year; then the books are balanced."""
 
 import asyncio
 import json
+import re
 import time
-from collections.abc import Callable
 from dataclasses import asdict
+from datetime import datetime
+from datetime import time as daytime
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.kwalificaties import Kwalificatietabel
-from deploy.local.bus import KWALIFICATIES, LocalBus
-from deploy.local.partners.behaviours import behaviours
-from deploy.local.partners.system import PartnerSystem
+from deploy.local.bus import KWALIFICATIES, SERVICES, LocalBus
+from deploy.local.partners.behaviours import World
+from deploy.local.partners.planting import Planting
+from deploy.local.partners.script import Script
+from deploy.local.partners.system import Office
 from deploy.local.reckoning import Reckoning, reckon, unsettled
-from services.chassis.calendar import SystemCalendar
+from deploy.local.view import View, show
+from services.chassis.calendar import AMSTERDAM, SteppedCalendar
 from services.chassis.database import connect, is_passing
 
-TRAJECTEN: Final = 20
+TRAJECTEN: Final = 150
 _PATIENCE: Final = 120.0
 """Seconds without any progress after which the pilot is given up."""
-_LOOK: Final = 0.25
-
-Watch = Callable[[int, int], None]
-"""Told how many trajecten are closed, and how many messages partners have received."""
+_LOOK: Final = 0.004
+_BETWEEN: Final = 0.012
+"""Seconds between two looks that must say the same: longer than a message is on its way."""
+_STEP: Final = 2
+"""Working days that pass at a time: what is planned for the one in between is done on the next."""
+_STRIDE: Final = 5
+"""Working days in one step at most, where nothing is planned: reminders are not to be skipped."""
+_AFTERWARDS: Final = 30
+"""Working days in which what waits must have come to its end."""
 
 
 class PilotStuck(RuntimeError):
     """Nothing moves any more and it is not done. Says what is under way."""
 
 
-async def play(bus: LocalBus, count: int, watch: Watch) -> float:
-    """Lets the partners work until `count` trajecten are closed and the bus is at rest; the seconds it took.
+class Conductor:
+    """Lets a day pass whenever everybody is at rest, until nobody plans anything any more."""
+
+    def __init__(self, bus: LocalBus, office: Office, clock: SteppedCalendar, planting: Planting) -> None:
+        self._bus = bus
+        self._office = office
+        self._clock = clock
+        self._planting = planting
+        self._moved = time.monotonic()
+        self._open: dict[int, tuple[asyncio.StreamReader, asyncio.StreamWriter]] = {}
+
+    async def run(self) -> None:
+        """Raises PilotStuck where nothing moved for a while."""
+        afterwards = 0
+        while True:
+            await self._until_rest()
+            await self._planting.on(self._clock.today())
+            if self._office.next_day is None:
+                afterwards += 1
+                if not self._office.without_outcome or afterwards > _AFTERWARDS:
+                    return
+            self._clock.step_to(self._next_morning())
+            self._office.time_passed()
+
+    def _next_morning(self) -> datetime:
+        """That of a working day on which something is planned, or of one not too far away."""
+        planned = self._office.next_day
+        day = self._clock.add_working_days(self._clock.today(), _STEP)
+        for _ in range(_STRIDE - _STEP):
+            if planned is None or day >= planned:
+                break
+            day = self._clock.add_working_days(day, 1)
+        return datetime.combine(day, daytime(8), AMSTERDAM)
+
+    async def _until_rest(self) -> None:
+        """Two looks with nothing in between. A service that is away is not at rest."""
+        before: object = None
+        seen = -1
+        self._moved = time.monotonic()
+        while True:
+            now = await self._look() if self._office.idle else None
+            if now is not None and now == before:
+                return
+            before = now
+            if self._office.tally.received != seen:
+                seen, self._moved = self._office.tally.received, time.monotonic()
+            elif time.monotonic() - self._moved > _PATIENCE:
+                under_way = [*self._office.under_way(), *await unsettled(self._bus)]
+                raise PilotStuck("\n".join([f"nothing moves on {self._clock.today()}:", *under_way[:20]]))
+            await asyncio.sleep(_BETWEEN if now else _LOOK)
+
+    async def _look(self) -> object:
+        """What everybody has done so far, or None where somebody is not at rest."""
+        done: list[object] = [self._office.tally.received]
+        for service in SERVICES:
+            answer = await self._ask(self._bus.ports[service.name])
+            if answer is None or not answer["at_rest"]:
+                return None
+            done.append(answer["turns"])
+        return done
+
+    async def _ask(self, port: int) -> dict[str, Any] | None:
+        """What a service says of itself; None where it is away.
+
+        Some thousands of times in a minute, so without a client library, over a connection that stays.
+        """
+        try:
+            if port not in self._open:
+                self._open[port] = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = self._open[port]
+            writer.write(b"GET /rest HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            async with asyncio.timeout(5):
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+                body = await reader.readexactly(int(length[1]) if length else 0)
+            answer: dict[str, Any] = json.loads(body)
+            return answer
+        except (OSError, EOFError, TimeoutError, ValueError):
+            if port in self._open:
+                self._open.pop(port)[1].close()
+            return None
+
+    def close(self) -> None:
+        """Leaves the services alone."""
+        for _, writer in self._open.values():
+            writer.close()
+
+
+async def play(bus: LocalBus, script: Script, view: View | None = None) -> float:
+    """Lets the partners work until everything in the script has happened; the seconds it took.
 
     A pilot that was played before, or was interrupted, goes on where it was.
 
     Raises:
         PilotStuck: nothing moved for a while.
+        ValueError: the bus goes by the real time.
     """
+    if bus.clock is None:
+        raise ValueError("a pilot needs a bus with a clock of its own")
     engine = connect(bus.address.databases["partners"])
-    key = bus.public_key()
     kwalificaties = Kwalificatietabel.load(KWALIFICATIES)
-    makers = behaviours(bus.registry, kwalificaties, key, count, SystemCalendar().today())
-    systems = [
-        PartnerSystem(maker, bus.address.amqp[partner.id], engine)
-        for partner, maker in zip(bus.registry.partners, makers, strict=True)
-    ]
+    world = World(bus.registry, kwalificaties, bus.public_key(), bus.clock, script)
+    office = Office(world, bus.address.amqp, engine)
+    conductor = Conductor(bus, office, bus.clock, Planting(bus, engine, script))
     began = time.monotonic()
-    at_work: asyncio.Future[list[None]] = asyncio.gather(*(system.run() for system in systems))
-    settled: asyncio.Future[None] = asyncio.ensure_future(_until_settled(bus, engine, count, watch))
-    both: list[asyncio.Future[Any]] = [at_work, settled]
+    working = asyncio.ensure_future(office.run())
+    conducting = asyncio.ensure_future(_conduct(conductor, office))
+    watching = asyncio.ensure_future(view.watch(bus, office) if view else asyncio.Event().wait())
+    tasks = (working, conducting, watching)
     try:
-        done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for ended in done:
             ended.result()
     finally:
-        for task in both:
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*both, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        conductor.close()
         await engine.dispose()
     return time.monotonic() - began
 
 
-async def _until_settled(bus: LocalBus, engine: AsyncEngine, count: int, watch: Watch) -> None:
-    intake = connect(bus.address.databases["intake"])
-    seen, moved = (-1, -1), time.monotonic()
-    try:
-        while True:
-            try:
-                now = await _closed(intake), await _received(engine)
-            except Exception as error:
-                if not is_passing(error):
-                    raise
-                await asyncio.sleep(_LOOK)
-                continue
-            watch(*now)
-            if now != seen:
-                seen, moved = now, time.monotonic()
-            elif now[0] >= count and not await unsettled(bus):
-                return
-            elif time.monotonic() - moved > _PATIENCE:
-                under_way = await unsettled(bus)
-                raise PilotStuck("\n".join([f"{now[0]} of {count} closed, nothing moves:", *under_way[:20]]))
-            await asyncio.sleep(_LOOK)
-    finally:
-        await intake.dispose()
-
-
-async def _closed(intake: AsyncEngine) -> int:
-    async with intake.connect() as connection:
-        found = await connection.scalar(text("SELECT count(*) FROM traject WHERE body->>'status' = 'gesloten'"))
-    return int(found or 0)
-
-
-async def _received(partners: AsyncEngine) -> int:
-    async with partners.connect() as connection:
-        found = await connection.scalar(text("SELECT count(*) FROM ontvangen"))
-    return int(found or 0)
+async def _conduct(conductor: Conductor, office: Office) -> None:
+    await office.picked_up.wait()
+    while True:
+        try:
+            return await conductor.run()
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            await asyncio.sleep(0.2)
 
 
 def run(bus: LocalBus, console: Console, build: Path, count: int = TRAJECTEN) -> Reckoning:
-    """Plays the pilot with a progress bar, writes `build/pilot.json` and shows the figures."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("trajecten · {task.fields[messages]} berichten bij partners"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("De pilot", total=count, messages=0)
-        seconds = asyncio.run(
-            play(bus, count, lambda done, seen: progress.update(bar, completed=min(done, count), messages=seen))
-        )
+    """Plays the pilot with a live view, writes `build/pilot.json` and shows the figures."""
+    script = Script(count)
+    with View(console, script) as view:
+        seconds = asyncio.run(play(bus, script, view))
     figures = asyncio.run(reckon(bus))
     figures.seconds = round(seconds, 1)
     build.mkdir(exist_ok=True)
     (build / "pilot.json").write_text(json.dumps(asdict(figures), indent=2) + "\n", encoding="utf-8")
-    _show(figures, console)
+    show(figures, console)
     return figures
-
-
-_LABELS: Final = {
-    "trajecten": "trajecten",
-    "eindstanden": "waar ze staan",
-    "submissions": "meldingen van partners",
-    "aanvaard": "  aanvaard",
-    "afgewezen": "  afgewezen",
-    "wacht": "  eerst gewacht",
-    "facts": "feiten in het journaal",
-    "verklaringen": "praktijkverklaringen",
-    "facturen": "facturen",
-    "betalingen": "betalingen",
-    "mails": "e-mails",
-    "mail_copies": "e-mails die nog eens kwamen",
-    "parked": "apart gezet na een storing",
-    "lost": "verloren",
-    "duplicate_effects": "dubbel gedaan",
-    "seconds": "seconden",
-}
-"""The figures as people read them; `build/pilot.json` has them by their own names."""
-
-
-def _show(figures: Reckoning, console: Console) -> None:
-    table = Table("wat", "hoeveel", title="De pilot", title_justify="left")
-    for name, value in asdict(figures).items():
-        if name == "findings":
-            continue
-        shown = ", ".join(f"{key} {number}" for key, number in value.items()) if isinstance(value, dict) else value
-        table.add_row(_LABELS.get(name, name.replace("_", " ")), str(shown or 0))
-    console.print(table)
-    for finding in figures.findings[:20]:
-        console.print(f"[red]✗[/red] {finding}")
-    verdict = "[green]Alles klopt.[/green]" if figures.consistent else "[red]De boeken kloppen niet.[/red]"
-    console.print(verdict)

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from deploy.local import pilot
 from deploy.local.broker import AMQP_VARIABLE, PrivateNode
 from deploy.local.bus import SERVICES, LocalBus
+from deploy.local.partners.script import BEGIN, Script
 from deploy.local.postgres import DATABASE_VARIABLE, Postgres
 from deploy.local.reckoning import reckon
 from services.chassis.database import connect
@@ -32,7 +33,7 @@ def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBus]:
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv(AMQP_VARIABLE, raising=False)
         environment.delenv(DATABASE_VARIABLE, raising=False)
-        with LocalBus(tmp_path_factory.mktemp("chaos"), lambda _: None) as running:
+        with LocalBus(tmp_path_factory.mktemp("chaos"), lambda _: None, begin=BEGIN) as running:
             yield running
 
 
@@ -46,7 +47,7 @@ async def carried_while(bus: LocalBus, total: int, happens: Callable[[], AsyncIt
 
     A mail may have gone out a second time under its own Message-ID: SMTP has no transactions.
     """
-    playing = asyncio.create_task(pilot.play(bus, total, lambda *_: None))
+    playing = asyncio.create_task(pilot.play(bus, Script(total, rustig=True)))
     try:
         async for _ in happens():
             assert not playing.done() or playing.result()

@@ -10,6 +10,7 @@ import pytest
 
 from deploy.local.broker import AMQP_VARIABLE, MANAGEMENT_VARIABLE
 from deploy.local.bus import ROOT, LocalBus
+from deploy.local.partners.script import BEGIN, Script
 from deploy.local.pilot import play
 from deploy.local.postgres import DATABASE_VARIABLE
 from deploy.local.reckoning import Reckoning, reckon
@@ -27,14 +28,14 @@ def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBus]:
     with pytest.MonkeyPatch.context() as patch:
         for variable in SERVERS:
             patch.delenv(variable, raising=False)
-        with LocalBus(tmp_path_factory.mktemp("bus"), lambda _: None) as running:
+        with LocalBus(tmp_path_factory.mktemp("bus"), lambda _: None, begin=BEGIN) as running:
             yield running
 
 
 @pytest.fixture(scope="session")
 async def played(bus: LocalBus) -> Reckoning:
     """The books after a small pilot."""
-    await play(bus, COUNT, lambda closed, received: None)
+    await play(bus, Script(COUNT, rustig=True))
     return await reckon(bus)
 
 

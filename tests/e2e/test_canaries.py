@@ -21,7 +21,7 @@ from deploy.local.bus import KEYS, VHOST, LocalBus
 from deploy.local.canaries import Canaries, Leak, leaks
 from deploy.local.client import PartnerClient
 from deploy.local.mailcatcher import keep, read_mails
-from deploy.local.partners.behaviours import kandidaten
+from deploy.local.partners.script import BEGIN, Script
 from deploy.local.persons import invented
 from deploy.local.pilot import play
 from services.chassis.database import connect
@@ -35,7 +35,8 @@ pytestmark = pytest.mark.timeout(300)
 LOKET = "leerwerkloket"
 ELSEWHERE = invented(77)
 """Registered with a key that intake does not have."""
-PEOPLE = {kandidaat.referentie: kandidaat.persoon for kandidaat in kandidaten(COUNT)} | {"elders": ELSEWHERE}
+SCRIPT = Script(COUNT, rustig=True)
+PEOPLE = {kandidaat.referentie: kandidaat.persoon for kandidaat in SCRIPT.kandidaten} | {"elders": ELSEWHERE}
 CANARIES = Canaries(PEOPLE)
 
 
@@ -56,7 +57,7 @@ def bus(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Itera
     with pytest.MonkeyPatch.context() as patch:
         for variable in SERVERS:
             patch.delenv(variable, raising=False)
-        made = LocalBus(tmp_path_factory.mktemp("canaries"), lambda _: None)
+        made = LocalBus(tmp_path_factory.mktemp("canaries"), lambda _: None, begin=BEGIN)
         made.extra_settings = {
             "PRAKTIJKBUS_OTLP_ENDPOINT": collector.endpoint,
             "PRAKTIJKBUS_LOG_LEVEL": "DEBUG",
@@ -68,7 +69,7 @@ def bus(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Itera
 @pytest.fixture(scope="module")
 async def ran(bus: LocalBus, build: Path) -> LocalBus:
     """After a small pilot, with everything that deals with persons done at least once."""
-    await play(bus, COUNT, lambda *_: None)
+    await play(bus, SCRIPT)
     async with PartnerClient(bus.address.amqp[LOKET], LOKET) as loket:
         await _registered_twice_and_wrongly(bus, loket)
         await _seen_and_erased(bus, loket)
