@@ -4,7 +4,7 @@ Nobody looks into the bus: each reacts to the facts in its own queue and nothing
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any, ClassVar, Final
 from uuid import UUID, uuid5
@@ -132,7 +132,7 @@ class Dossier:
     plan: tuple[str, ...] = ()
     ingeschreven: bool = False
     pok: str | None = None
-    pokken: int = 0
+    pok_begin: date = date.min
     getekend: set[str] = field(default_factory=set)
     opdracht: str | None = None
     opdrachten: int = 0
@@ -194,8 +194,8 @@ class Dossier:
             case "traject.inschrijving-bevestigd":
                 self.ingeschreven = True
             case "traject.pok-opgesteld" | "traject.pok-gewijzigd":
-                self.pokken += self.pok != data["pok_id"]
                 self.pok, self.getekend = data["pok_id"], set()
+                self.pok_begin = date.fromisoformat(data["begin"])
             case "traject.pok-ondertekend" if data["pok_id"] == self.pok:
                 self.getekend |= {handtekening["partij"] for handtekening in data["handtekeningen"]}
             case "traject.pok-ontbonden" if data["pok_id"] == self.pok:
@@ -608,7 +608,8 @@ class Opleider(Behaviour):
             if dossier.match != match_nummer or not dossier.loopt or dossier.pok:
                 return None
             pok_id = str(uuid5(_POKS, f"{self.partner.id}/{match_nummer}"))
-            return traject.PokOpgesteld(pok_id=pok_id, begin=day, eind=day + timedelta(days=300), uren=640)
+            begin = day + timedelta(days=1 if self.rustig else 14)  # time to sign
+            return traject.PokOpgesteld(pok_id=pok_id, begin=begin, eind=day + timedelta(days=300), uren=640)
 
         na = 8 if dossier.verloop is Verloop.ANDERE_SCHOOL else kandidaat.dagen("pok", 2, 4)
         yield self._about(dossier, "pok", pok, traject.PokOpgesteld, na)
@@ -622,7 +623,8 @@ class Opleider(Behaviour):
             def change(day: date) -> Data | None:
                 if dossier.pok != pok_id or dossier.fase != "geschikt":
                     return None
-                return traject.PokGewijzigd(pok_id=pok_id, begin=day, eind=day + timedelta(days=300), uren=480)
+                begin = day + timedelta(days=14)
+                return traject.PokGewijzigd(pok_id=pok_id, begin=begin, eind=day + timedelta(days=300), uren=480)
 
             yield self._about(dossier, "wijziging", change, traject.PokGewijzigd, 3)
         days = {
@@ -653,9 +655,10 @@ class Opleider(Behaviour):
         def start(day: date) -> Data | None:
             return traject.Gestart(datum=day) if self._klaar(dossier) else None
 
-        return self._about(
+        plan = self._about(
             dossier, f"start-{dossier.starts}", start, traject.Gestart, dossier.kandidaat.dagen("start", 1, 4)
         )
+        return replace(plan, op=dossier.pok_begin)
 
     def _execute(self, dossier: Dossier) -> Plans:
         """Visits and assessments over three to seven months, from where it was."""
