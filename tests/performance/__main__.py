@@ -56,7 +56,11 @@ def contenders(messages: int) -> list[Contender]:
 
 
 async def measure(messages: int, rounds: int, only: list[str]) -> dict[str, list[Round]]:
-    state = Path(tempfile.mkdtemp(prefix="praktijkbus-bench-"))
+    with tempfile.TemporaryDirectory(prefix="praktijkbus-bench-") as folder:
+        return await _on_servers(Path(folder), messages, rounds, only)
+
+
+async def _on_servers(state: Path, messages: int, rounds: int, only: list[str]) -> dict[str, list[Round]]:
     broker = local_broker.find_or_start(state / "rabbitmq", _say)
     try:
         database = local_postgres.find_or_start(state / "postgres", _say)

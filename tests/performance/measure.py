@@ -19,7 +19,7 @@ from sqlalchemy import insert, text
 from deploy.local.broker import Broker
 from deploy.local.bus import KWALIFICATIES, ROOT
 from deploy.local.postgres import DatabaseServer
-from deploy.local.processes import Supervisor, free_port
+from deploy.local.processes import Supervisor, free_port, tail
 from services.billing.handlers import service as billing
 from services.chassis.database import connect
 from services.chassis.names import FACTS, partner_exchange, partner_queue
@@ -133,7 +133,9 @@ class Ground:
         expected = len(contender.load.outgoing) * count
         while await _sent(channel) < expected or await self._unsent(contender, expected):
             if not self._supervisor.alive(contender.name):
-                raise RuntimeError(f"{contender.name} ended by itself, see {self._supervisor.log(contender.name)}")
+                raise RuntimeError(
+                    f"{contender.name} ended by itself:\n{tail(self._supervisor.log(contender.name))}"
+                )
             if time.monotonic() > end:
                 raise TimeoutError(f"{contender.name}: {await _sent(channel)} messages sent, not {expected}")
             await asyncio.sleep(_LOOK)
