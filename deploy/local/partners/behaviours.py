@@ -50,7 +50,7 @@ _SOON: Final = (Verloop.GEWOON, Verloop.ONDERBREKING, Verloop.DEELS, Verloop.UIT
 
 
 _STOPPED: Final = (Code.TE_VROEG_VERLOPEN, Code.STATUS_PAST_NIET)
-"""How a school's report ends where somebody else stops the traject on the same day."""
+"""How a report ends where somebody else stops the traject on the same day."""
 
 
 def leerbedrijf_id(vestigingsnummer: str) -> str:
@@ -392,7 +392,7 @@ class Coach(Behaviour):
     def _nazorg(self, event: Event, dossier: Dossier) -> Plans:
         """Three and six months later, if the year is long enough."""
         fase, calendar = dossier.fase, self.world.calendar
-        closing = date(event.day.year, *CLOSING)
+        closing = date(event.day.year, *CLOSING) - timedelta(days=7)
         for moment, na in _NAZORG.items():
             if calendar.add_working_days(event.day, na) >= closing or dossier.verloop is Verloop.DOORGAAN:
                 continue
@@ -449,7 +449,8 @@ class Wsp(Behaviour):
                 return None
             if place.vestigingsnummer in dossier.voorgesteld.values():
                 return None
-            mag = (Code.PLAATS_GEBLOKKEERD,) if place == NIET_ERKEND else ()
+            blocked = (Code.PLAATS_GEBLOKKEERD,) if place == NIET_ERKEND else ()
+            mag = (*blocked, *(_STOPPED if dossier.verloop in STOPS else ()))
             if dossier.starts and dossier.vorige_match:
                 again = match.HerplaatsingInzending(vorige_match=dossier.vorige_match, **_at(dossier, place))
                 return Claim(match.HerplaatsingGestart, again, kandidaat=dossier.kandidaat, mag=mag)
@@ -839,7 +840,7 @@ class Leerwerkloket(Behaviour):
             data = opdracht.Verstrekt(
                 trajectnummer=dossier.nummer, opleider=dossier.opleider, bedrag_cent=BEDRAG, bron=bron
             )
-            mag = (Code.BUDGET_ONTOEREIKEND, Code.BUITEN_BUDGETPERIODE, Code.OPDRACHT_BESTAAT)
+            mag = (Code.BUDGET_ONTOEREIKEND, Code.BUITEN_BUDGETPERIODE, Code.OPDRACHT_BESTAAT, *_STOPPED)
             return Claim(opdracht.Verstrekt, data, kandidaat=dossier.kandidaat, mag=() if self.rustig else mag)
 
         return Plan(f"opdracht-{turn}", order, na)
@@ -956,7 +957,7 @@ def _about(dossier: Dossier, naam: str, make: Callable[[date], Data | None], fac
 
     def claim(day: date) -> Claim | None:
         data = make(day)
-        mag = _STOPPED if dossier.starts and dossier.verloop in STOPS else ()
+        mag = _STOPPED if dossier.verloop in STOPS else ()
         return None if data is None else Claim(fact, data, dossier.nummer, kandidaat=dossier.kandidaat, mag=mag)
 
     return Plan(naam, claim, na)
@@ -972,7 +973,7 @@ def _answer(event: Event, dossier: Dossier, namens: Rol | None) -> Plans:
     def answer(_: date) -> Claim | None:
         if not dossier.loopt or (dossier.match and not race):
             return None
-        mag = (Code.STATUS_PAST_NIET,) if race else ()
+        mag = (Code.STATUS_PAST_NIET,) if race or dossier.verloop in STOPS else ()
         return Claim(fact, None, nummer, namens=namens, kandidaat=dossier.kandidaat, mag=mag)
 
     yield Plan("antwoord", answer, 2 if race else dossier.kandidaat.dagen("werkgever", 1, 4))

@@ -73,6 +73,7 @@ _ABOUT_TRAJECT: Final = (
     "traject.bezoek-geregistreerd",
     "traject.betrokkene-toegewezen",
 )
+_AT_THE_START: Final = ("traject.aangemeld", "traject.intake-afgerond", "traject.betrokkene-toegewezen")
 _DATED: Final = ("traject.werkproces-beoordeeld", "traject.bezoek-geregistreerd", "traject.gestart")
 
 
@@ -276,7 +277,7 @@ MISTAKES: Final = (
 def made(right: Right) -> Iterator[tuple[Mistake, Wrong]]:
     """What goes wrong around this submission."""
     number = right.kandidaat.nummer
-    if right.kandidaat.verloop in STOPS and right.routing_key in (*_DATED, "traject.pok-ondertekend"):
+    if right.kandidaat.verloop in STOPS and right.routing_key not in _AT_THE_START:
         return  # how it ends would be a matter of who is first
     for turn in {number % len(MISTAKES), (5 * number + 3) % len(MISTAKES)}:
         mistake = MISTAKES[turn]

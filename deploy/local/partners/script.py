@@ -71,6 +71,7 @@ class Verloop(StrEnum):
 STOPS: Final = (
     *(Verloop.ONDERBREKING, Verloop.HERPLAATSING, Verloop.ERKENNING_INGETROKKEN),
     *(Verloop.UITVAL, Verloop.DOORGAAN, Verloop.TERUGTREKKING_LAAT),
+    *(Verloop.TERUGTREKKING_VROEG, Verloop.BEDACHT, Verloop.DUBBEL),
 )
 """Where somebody stops a traject while others are at work in it."""
 
