@@ -10,6 +10,7 @@ from datetime import time as daytime
 from pathlib import Path
 from typing import Any, Final
 
+import uvloop
 from rich.console import Console
 
 from contracts.kwalificaties import Kwalificatietabel
@@ -178,7 +179,7 @@ def run(bus: LocalBus, console: Console, build: Path, count: int = TRAJECTEN) ->
     """Plays the pilot with a live view, writes `build/pilot.json` and shows the figures."""
     script = Script(count)
     with View(console, script) as view:
-        seconds = asyncio.run(play(bus, script, view))
+        seconds = uvloop.run(play(bus, script, view))
     figures = asyncio.run(reckon(bus))
     figures.seconds = round(seconds, 1)
     build.mkdir(exist_ok=True)

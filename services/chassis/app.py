@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
+import uvloop
 from faststream.rabbit import RabbitBroker
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -64,7 +65,7 @@ class App:
         self._tracing = _tracing(service, settings)
         self._relay = Relay(service.name, self._engine, amqp_url, self._tracing)
         self._effects = Effects(self._engine, service.performers, service.needed, self._tracing)
-        self._calendar = _calendar(settings)
+        self._calendar = calendar(settings)
         self._runner = Runner(
             service,
             self._broker,
@@ -200,7 +201,8 @@ class App:
         return JSONResponse({"at_rest": at_rest, "turns": [worker.turns for worker in workers]})
 
 
-def _calendar(settings: Settings) -> SystemCalendar:
+def calendar(settings: Settings) -> SystemCalendar:
+    """The calendar that the settings ask for: by the real clock, or by a stepped one."""
     rules = WorkingDays(load_extra_days(settings.extra_days) if settings.extra_days else EXTRA_DAYS)
     return SteppedCalendar(settings.clock, rules) if settings.clock else SystemCalendar(rules)
 
@@ -233,7 +235,7 @@ def main(
             asyncio.run(migrate_besides(settings))
     else:
         routes = build(settings)
-        asyncio.run(_run(service, settings, routes))
+        uvloop.run(_run(service, settings, routes))
 
 
 async def _migrate(service: Service, settings: Settings, migrations: Path) -> None:

@@ -1,8 +1,7 @@
 """What is done in the outside world (mail, later webhooks): rows, claimed by a worker after the commit.
 
 An effect is carried out at least once, and in practice once: its row is claimed under a lock that a crash
-releases, and its deterministic key travels along so that a second attempt can be recognised. A crash repeats
-what was carried out in that turn, `_TOGETHER` at most.
+releases, and its deterministic key travels along so that a second attempt can be recognised.
 """
 
 import json
@@ -25,8 +24,16 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _MAX_ATTEMPTS: Final = 12
-_TOGETHER: Final = 20
-"""Effects in one turn."""
+
+_NEXT: Final = text(
+    "SELECT key, kind, payload::text AS payload, attempts, traceparent FROM effects"
+    " WHERE status = 'open' AND due <= now() ORDER BY due LIMIT 1 FOR UPDATE SKIP LOCKED"
+)
+_WRITE_DOWN: Final = text(
+    "UPDATE effects SET status = :status, cause = :cause, attempts = attempts + 1,"
+    " due = now() + make_interval(secs => :delay),"
+    " done = CASE WHEN :status = 'open' THEN NULL ELSE now() END WHERE key = :key"
+)
 
 
 class FinalFailure(Exception):
@@ -52,25 +59,14 @@ class Effects(Worker):
         self._needed = needed
 
     async def _turn(self) -> bool:
-        """A few of them. A failure ends the turn: a slow outside world is not to hold the others for long."""
+        """One of them: a crash repeats no more than what was just being carried out."""
         async with self._engine.begin() as connection:
-            rows = (
-                await connection.execute(
-                    text(
-                        "SELECT key, kind, payload::text AS payload, attempts, traceparent FROM effects"
-                        " WHERE status = 'open' AND due <= now() ORDER BY due LIMIT :together"
-                        " FOR UPDATE SKIP LOCKED"
-                    ),
-                    {"together": _TOGETHER},
-                )
-            ).all()
-            for row in rows:
-                if self._stopping or not await self._carry_out(connection, row):
-                    break
-        return bool(rows)
+            row = (await connection.execute(_NEXT)).first()
+            if row is not None:
+                await self._carry_out(connection, row)
+        return row is not None
 
-    async def _carry_out(self, connection: AsyncConnection, row: Any) -> bool:
-        """Whether it succeeded; either way it is written down."""
+    async def _carry_out(self, connection: AsyncConnection, row: Any) -> None:
         effect = Effect(kind=row.kind, key=row.key, payload=_payload(row.payload))
         status, delay = "done", 0.0
         failure: Exception | None = None
@@ -91,15 +87,7 @@ class Effects(Worker):
             _log.warning("effect failed", extra={**ids, "key": row.key, "kind": row.kind, "cause": cause})
         if self._tracing is not None and status != "skipped":
             self._tracing.delivered(row.kind, row.traceparent, row.attempts + 1, since, failure)
-        await connection.execute(
-            text(
-                "UPDATE effects SET status = :status, cause = :cause, attempts = attempts + 1,"
-                " due = now() + make_interval(secs => :delay),"
-                " done = CASE WHEN :status = 'open' THEN NULL ELSE now() END WHERE key = :key"
-            ),
-            {"status": status, "cause": cause, "delay": delay, "key": row.key},
-        )
-        return failure is None
+        await connection.execute(_WRITE_DOWN, {"status": status, "cause": cause, "delay": delay, "key": row.key})
 
     async def _is_needed(self, effect: Effect, connection: AsyncConnection) -> bool:
         """Whether nothing that happened since it was recorded made it needless."""

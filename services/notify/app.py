@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from starlette.routing import BaseRoute
 
 from contracts.partners import Registry
-from services.chassis.app import main
+from services.chassis.app import calendar, main
 from services.chassis.settings import Settings
 from services.notify.handlers import service
 from services.notify.mails import MAIL
@@ -14,7 +14,9 @@ from services.notify.smtp import Mailer
 
 def build(settings: Settings) -> Sequence[BaseRoute]:
     """Gives the service its mailer. It serves nothing over HTTP besides health."""
-    service.performers[MAIL] = Mailer(settings, Registry.load(settings.partners)).deliver_mail
+    mailer = Mailer(settings, Registry.load(settings.partners), calendar(settings))
+    service.performers[MAIL] = mailer.deliver_mail
+    service.closing = (mailer.close,)
     return ()
 
 

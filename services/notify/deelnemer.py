@@ -22,13 +22,21 @@ class Deelnemers:
     """Asks intake. The settings say where, and a `dataref` only for whom: the token goes nowhere else."""
 
     def __init__(self, settings: Settings) -> None:
-        self._url = settings.persons_url.rstrip("/")
         token = settings.persons_token.get_secret_value() if settings.persons_token else ""
-        self._headers = {
-            ROL_HEADER: Owner.NOTIFY.value,
-            DOEL_HEADER: Doel.MAILEN.value,
-            "Authorization": f"Bearer {token}",
-        }
+        self._intake = httpx.AsyncClient(
+            base_url=settings.persons_url.rstrip("/") + "/",
+            headers={
+                ROL_HEADER: Owner.NOTIFY.value,
+                DOEL_HEADER: Doel.MAILEN.value,
+                "Authorization": f"Bearer {token}",
+            },
+            timeout=_TIMEOUT,
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        """Asks no more."""
+        await self._intake.aclose()
 
     async def address(self, dataref: str) -> str:
         """The e-mail address of whom `dataref` is about.
@@ -39,8 +47,7 @@ class Deelnemers:
         """
         key = dataref.rpartition("/")[2]
         try:
-            async with httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False) as http:
-                answer = await http.get(f"{self._url}/{key}", headers=self._headers)
+            answer = await self._intake.get(key)
         except httpx.HTTPError as error:
             raise AddressDeferred(type(error).__qualname__) from None
         if answer.status_code in (HTTPStatus.GONE, HTTPStatus.NOT_FOUND):

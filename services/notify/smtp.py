@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from datetime import UTC, datetime
 from email.message import EmailMessage
 from typing import Final
 
@@ -17,6 +16,7 @@ from aiosmtplib import (
 )
 
 from contracts.partners import Registry
+from services.chassis.calendar import Calendar
 from services.chassis.effects import FinalFailure
 from services.chassis.messages import Effect
 from services.chassis.settings import Settings
@@ -44,15 +44,21 @@ class Mailer:
     STARTTLS is used where the server offers it, and then its certificate must be right.
     """
 
-    def __init__(self, settings: Settings, registry: Registry) -> None:
+    def __init__(self, settings: Settings, registry: Registry, calendar: Calendar) -> None:
         self._host = settings.smtp_host
         self._port = settings.smtp_port
         self._registry = registry
+        self._calendar = calendar
         self._deelnemers = Deelnemers(settings)
         self._composer = Composer(settings.mail_from, settings.portal_url)
         self._turn = asyncio.Lock()
         self._connection: SMTP | None = None
         self._hanging_up: asyncio.TimerHandle | None = None
+
+    async def close(self) -> None:
+        """Sends no more."""
+        self._hang_up()
+        await self._deelnemers.close()
 
     async def deliver_mail(self, effect: Effect) -> None:
         """Sends the mail that `effect` asks for, under a Message-ID that a second attempt repeats.
@@ -62,7 +68,7 @@ class Mailer:
             MailDeferred, AddressDeferred: anything else that went wrong; a later attempt may succeed.
         """
         to = await self._address(effect)
-        mail = self._composer.compose(effect, to, datetime.now(UTC))
+        mail = self._composer.compose(effect, to, self._calendar.now())
         try:
             await self._send(mail, to)
         except Exception as error:

@@ -24,6 +24,7 @@ from deploy.local.broker import Broker
 from deploy.local.mailcatcher import keep, read_mails
 from deploy.local.postgres import DatabaseServer
 from deploy.local.processes import free_port
+from services.chassis.calendar import SystemCalendar
 from services.chassis.effects import FinalFailure
 from services.chassis.messages import Effect
 from services.chassis.settings import Settings
@@ -84,6 +85,16 @@ async def server(tmp_path: Path) -> AsyncIterator[MailServer]:
         yield handler
 
 
+_MADE: list[Mailer] = []
+
+
+@pytest.fixture(autouse=True)
+async def mailers_close() -> AsyncIterator[None]:
+    yield
+    while _MADE:
+        await _MADE.pop().close()
+
+
 def mailer(port: int, registry: Registry = REGISTRY, **persons: Any) -> Mailer:
     settings = Settings(
         amqp_url=SecretStr(""),
@@ -93,7 +104,8 @@ def mailer(port: int, registry: Registry = REGISTRY, **persons: Any) -> Mailer:
         smtp_port=port,
         **persons,
     )
-    return Mailer(settings, registry)
+    _MADE.append(Mailer(settings, registry, SystemCalendar()))
+    return _MADE[-1]
 
 
 def an_effect(aan: PartnerId = WSP) -> Effect:
