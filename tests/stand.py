@@ -41,7 +41,7 @@ _TABLES = """
     WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition
       AND c.relname NOT LIKE 'alembic%' AND c.relname <> 'journal_head'
 """
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which a condition that should come true has not."""
 
 

@@ -538,25 +538,36 @@ def _uncovered(books: Books) -> Iterable[str]:
 def _rights(books: Books) -> tuple[dict[str, frozenset[str]], dict[str, frozenset[str]]]:
     """Who must have received each fact, and who may have: besides, whoever the owner had not heard had left.
 
-    Worked out twice: as things happened, and as the fact's own owner heard of them.
+    Worked out as things happened, and as the fact's own owner heard of them. What it heard in the same
+    transaction it may have heard before or after: so that is worked out both ways.
     """
     happened = _entitled(_by_cause(books.facts), books.registry)
-    heard: dict[str, frozenset[str]] = {}
+    must, may = dict(happened), dict(happened)
     for service in SERVICES:
-        inbox = books.inboxes[service.name]
-        known = [fact for fact in books.facts if fact.service == service.name or fact.id in inbox]
-
-        def when(
-            fact: RecordedFact, inbox: Mapping[str, datetime] = inbox, own: str = service.name
-        ) -> tuple[Any, ...]:
-            at = fact.created if fact.service == own else inbox[fact.id]
-            return at, fact.service == own, fact.id
-
-        as_heard = _entitled(sorted(known, key=when), books.registry)
-        heard |= {fact.id: as_heard[fact.id] for fact in known if fact.service == service.name}
-    must = {fact_id: happened[fact_id] & heard[fact_id] for fact_id in happened}
-    may = {fact_id: happened[fact_id] | heard[fact_id] for fact_id in happened}
+        heard = _heard(books, service.name)
+        known = [fact for fact in books.facts if fact.id in heard]
+        for own_first in (False, True):
+            known.sort(key=lambda fact: (heard[fact.id], (fact.service == service.name) != own_first, fact.id))
+            as_heard = _entitled(known, books.registry)
+            for fact in known:
+                if fact.service == service.name:
+                    must[fact.id] &= as_heard[fact.id]
+                    may[fact.id] |= as_heard[fact.id]
     return must, may
+
+
+def _heard(books: Books, service: str) -> dict[str, datetime]:
+    """When a service knew of each fact: its own at once, another once all before it in its stream were there."""
+    received = books.inboxes[service]
+    heard: dict[str, datetime] = {}
+    behind: dict[tuple[str, str], datetime] = {}
+    for fact in sorted(books.facts, key=lambda fact: fact.sequence):
+        if fact.service == service:
+            heard[fact.id] = fact.created
+        elif fact.id in received:
+            stream = (fact.type.entity, fact.subject)
+            behind[stream] = heard[fact.id] = max(received[fact.id], behind.get(stream, received[fact.id]))
+    return heard
 
 
 def _entitled(facts: Iterable[RecordedFact], registry: Registry) -> dict[str, frozenset[str]]:

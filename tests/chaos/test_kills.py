@@ -71,7 +71,7 @@ async def died(bus: LocalBus, service: Service) -> None:
 POINTS: dict[str, dict[str, str]] = {
     "before-commit": dict.fromkeys(NAMES, "before-commit"),
     "after-commit-before-ack": dict.fromkeys(NAMES, "after-commit-before-ack"),
-    # notify publishes nothing yet: what it takes outside is mail
+    # what notify takes outside is mail
     "between-publish-and-mark": dict.fromkeys(NAMES, "between-publish-and-mark") | {"notify": "before-effect"},
 }
 
