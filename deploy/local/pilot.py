@@ -27,7 +27,7 @@ from services.chassis.database import connect, is_passing
 TRAJECTEN: Final = 150
 _PATIENCE: Final = 120.0
 """Seconds without any progress after which the pilot is given up."""
-_LOOK: Final = 0.004
+_LOOK: Final = 0.01
 _BETWEEN: Final = 0.012
 """Seconds between two looks that must say the same: longer than a message is on its way."""
 _STEP: Final = 2
