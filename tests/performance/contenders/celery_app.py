@@ -7,8 +7,6 @@ less: what cannot be routed is dropped without an error (`mandatory` is not used
 process is killed counts as done unless `task_reject_on_worker_lost` is set.
 """
 
-from uuid import uuid4
-
 from celery import Celery
 from kombu import Exchange, Queue
 from sqlalchemy import create_engine, make_url
@@ -52,12 +50,12 @@ def handle(body: str) -> None:
         dossier = transaction.get_one(Dossier, fact.data["trajectnummer"], with_for_update=True)
         dossier.state = {**dossier.state, "verklaring": fact.subject}
     with app.producer_or_acquire() as producer:
-        for item in TASK.outgoing:
+        for item in TASK.following(fact.id):
             producer.publish(
                 item.body,
                 exchange=TASK.exchange,
                 routing_key=item.routing_key,
-                message_id=str(uuid4()),
+                message_id=item.id,
                 type=item.type,
                 content_type=CONTENT_TYPE,
                 content_encoding="utf-8",

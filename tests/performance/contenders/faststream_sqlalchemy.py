@@ -5,7 +5,6 @@ out: the redelivered message is known by then. No order per subject with more th
 """
 
 import asyncio
-from uuid import uuid4
 
 from faststream import AckPolicy, FastStream
 from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitBroker, RabbitExchange, RabbitQueue
@@ -36,12 +35,12 @@ def build(task: Task) -> FastStream:
                 return
             dossier = await transaction.get_one(Dossier, fact.data["trajectnummer"], with_for_update=True)
             dossier.state = {**dossier.state, "verklaring": fact.subject}
-        for item in task.outgoing:
+        for item in task.following(fact.id):
             await broker.publish(
-                item.body.encode(),
+                item.body,
                 exchange=exchange,
                 routing_key=item.routing_key,
-                message_id=str(uuid4()),
+                message_id=item.id,
                 message_type=item.type,
                 content_type=CONTENT_TYPE,
                 headers=HEADERS,
