@@ -13,7 +13,7 @@ from services.billing.budget import Budget
 from services.billing.factuur import Factuur, Status, by_factuurnummer
 from services.billing.nummering import Nummering, by_reeks, reeks_van
 from services.billing.opdracht import Opdracht, by_opdrachtnummer
-from services.billing.tegoed import Tegoed
+from services.billing.tegoed import Tegoed, by_reeks_met_tegoed
 from services.billing.trajectbeeld import Trajectbeeld
 from services.chassis.aggregate import by_subject, by_trajectnummer
 from services.chassis.messages import (
@@ -53,7 +53,9 @@ service.aggregate(
 service.aggregate(Factuur, tables.factuur, moved_by={"factuur": by_subject, "betaling": by_factuurnummer})
 service.aggregate(Nummering, tables.nummering, moved_by={"factuur": by_reeks})
 service.aggregate(Betaling, tables.betaling, moved_by={"betaling": by_subject})
-service.aggregate(Tegoed, tables.tegoed, moved_by={"factuur": by_reeks, "betaling": by_reeks})
+service.aggregate(
+    Tegoed, tables.tegoed, moved_by={"factuur": by_reeks_met_tegoed, "betaling": by_reeks_met_tegoed}
+)
 
 
 @service.parties("budget")

@@ -17,15 +17,20 @@ class Tegoed:
 
     @classmethod
     def evolve(cls, state: Self | None, fact: Fact[Any]) -> Self | None:
-        data = fact.data
-        if isinstance(data, factuur.Gecrediteerd | betaling.Bevestigd) and data.tegoed_cent:
-            verschil = data.tegoed_cent
-        elif isinstance(data, betaling.Opgedragen) and data.verrekend_cent:
-            verschil = -data.verrekend_cent
-        else:
-            return state
-        return cls(by_reeks(fact), (state.bedrag_cent if state else 0) + verschil)
+        verschil = _verschil(fact.data)
+        return cls(by_reeks(fact), (state.bedrag_cent if state else 0) + verschil) if verschil else state
 
     def te_verrekenen(self, bedrag_cent: Cents) -> Cents:
         """How much of an invoice of that amount needs no payment."""
         return min(bedrag_cent, self.bedrag_cent)
+
+
+def by_reeks_met_tegoed(fact: Fact[Any]) -> str | None:
+    """The series of a fact that changes its tegoed."""
+    return by_reeks(fact) if _verschil(fact.data) else None
+
+
+def _verschil(data: object) -> int:
+    if isinstance(data, factuur.Gecrediteerd | betaling.Bevestigd):
+        return data.tegoed_cent
+    return -data.verrekend_cent if isinstance(data, betaling.Opgedragen) else 0
