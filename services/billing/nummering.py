@@ -33,4 +33,4 @@ def reeks_van(factuurnummer: Factuurnummer) -> str:
 
 def by_reeks(fact: Fact[Any]) -> str:
     """The series of the invoice that a fact of `factuur` or `betaling` is about."""
-    return reeks_van(getattr(fact.data, "factuurnummer", fact.subject))
+    return reeks_van(fact.subject if fact.type.entity == "factuur" else fact.data.factuurnummer)

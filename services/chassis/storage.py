@@ -7,10 +7,11 @@ round trips as a batch of one.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chassis import names
@@ -29,8 +30,7 @@ DISCARD = "discard"
 """Parked, and given up by an operator: it is passed over as soon as it is its turn."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """A message's place in the inbox."""
 
     key: Key
@@ -65,8 +65,7 @@ class Pending:
     receipts: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """A message on its way out."""
 
     message_id: str
@@ -88,6 +87,12 @@ _FROM_PENDING = (
 )
 
 
+@cache
+def _sql(statement: str) -> TextClause:
+    """A statement, read once: there are a few dozen in all, as values are never part of one."""
+    return text(statement)
+
+
 class Storage:
     """The chassis' tables and the aggregates', within one transaction."""
 
@@ -98,7 +103,7 @@ class Storage:
     async def enter(self, entries: Sequence[Entry]) -> set[Key]:
         """Writes inbox rows; the keys that were not there before."""
         result = await self.connection.execute(
-            text(
+            _sql(
                 "INSERT INTO inbox (consumer, source, id, hash, partner)"
                 " SELECT :consumer, * FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[]),"
                 " CAST(:hashes AS bytea[]), CAST(:partners AS text[]))"
@@ -117,7 +122,7 @@ class Storage:
     async def known(self, keys: Collection[Key]) -> dict[Key, Known]:
         """What the inbox holds of these messages."""
         result = await self.connection.execute(
-            text(
+            _sql(
                 "SELECT source, id, hash, receipt FROM inbox WHERE consumer = :consumer AND (source, id) IN"
                 " (SELECT * FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[])))"
             ),
@@ -128,7 +133,7 @@ class Storage:
     async def keep_receipts(self, receipts: dict[Key, tuple[int, bytes]]) -> None:
         """Remembers the last receipt of each submission, and how many there were."""
         await self.connection.execute(
-            text(
+            _sql(
                 "UPDATE inbox SET receipts = v.receipts, receipt = v.receipt"
                 " FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[]), CAST(:counts AS int[]),"
                 " CAST(:receipts AS bytea[])) AS v(source, id, receipts, receipt)"
@@ -146,7 +151,7 @@ class Storage:
     async def cursors(self, streams: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
         """How far this consumer is in each stream (entity, subject); locked."""
         result = await self.connection.execute(
-            text(
+            _sql(
                 "SELECT entity, subject, sequence FROM cursors"
                 " WHERE consumer = :consumer AND (entity, subject) IN"
                 " (SELECT * FROM unnest(CAST(:entities AS text[]), CAST(:subjects AS text[])))"
@@ -163,7 +168,7 @@ class Storage:
     async def advance(self, cursors: dict[tuple[str, str], int]) -> None:
         """Moves the cursors of these streams forward."""
         await self.connection.execute(
-            text(
+            _sql(
                 "INSERT INTO cursors (consumer, entity, subject, sequence)"
                 " SELECT :consumer, * FROM unnest(CAST(:entities AS text[]), CAST(:subjects AS text[]),"
                 " CAST(:sequences AS int[]))"
@@ -186,7 +191,7 @@ class Storage:
             by_query.setdefault((store.table.name, column), (store, ref.lookup, set()))[2].add(ref)
         for (table, column), (store, lookup, wanted) in sorted(by_query.items()):
             result = await self.connection.execute(
-                text(
+                _sql(
                     f"SELECT subject, sequences::text AS sequences, body::text AS body FROM {table}"
                     f" WHERE {column} = ANY(CAST(:values AS text[])) ORDER BY subject FOR UPDATE"
                 ),
@@ -240,13 +245,13 @@ class Storage:
                 )
             else:
                 statement = f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM {source}"
-            await self.connection.execute(text(statement), values)
+            await self.connection.execute(_sql(statement), values)
         work.stored()
 
     async def send(self, messages: Sequence[Outgoing]) -> None:
         """Puts messages in the outbox, in order, and wakes whoever relays them."""
         await self.connection.execute(
-            text(
+            _sql(
                 "INSERT INTO outbox (message_id, type, routing_key, readers, body, correlationid)"
                 " SELECT message_id, type, routing_key, string_to_array(readers, ' '), body, correlationid"
                 " FROM unnest(CAST(:ids AS text[]), CAST(:types AS text[]), CAST(:keys AS text[]),"
@@ -262,7 +267,7 @@ class Storage:
                 "cases": [message.correlationid for message in messages],
             },
         )
-        await self.connection.execute(text("SELECT pg_notify('outbox', '')"))
+        await self.connection.execute(_sql("SELECT pg_notify('outbox', '')"))
 
     async def share(self, correlationid: str, partner: str, types: Sequence[str]) -> None:
         """Sends a partner the facts of a case that were published before it was party to it.
@@ -270,7 +275,7 @@ class Storage:
         The same messages under the same ids, to its queue alone.
         """
         await self.connection.execute(
-            text(
+            _sql(
                 "INSERT INTO outbox (message_id, type, routing_key, readers, body, correlationid)"
                 " SELECT o.message_id, o.type, :queue, '{}', o.body, o.correlationid FROM outbox o"
                 " WHERE o.correlationid = :correlationid AND o.type = ANY(CAST(:types AS text[]))"
@@ -290,7 +295,7 @@ class Storage:
     async def request(self, effects: Sequence[Effect], traceparents: Sequence[str | None]) -> None:
         """Records effects to be carried out; one that is there already stays as it is."""
         await self.connection.execute(
-            text(
+            _sql(
                 "INSERT INTO effects (key, kind, payload, traceparent)"
                 " SELECT * FROM unnest(CAST(:keys AS text[]), CAST(:kinds AS text[]),"
                 " CAST(:payloads AS jsonb[]), CAST(:traceparents AS text[])) ON CONFLICT (key) DO NOTHING"
@@ -302,12 +307,12 @@ class Storage:
                 "traceparents": list(traceparents),
             },
         )
-        await self.connection.execute(text("SELECT pg_notify('effects', '')"))
+        await self.connection.execute(_sql("SELECT pg_notify('effects', '')"))
 
     async def set_aside(self, messages: Collection[Pending]) -> None:
         """Keeps messages that are not done, in their newest state."""
         await self.connection.execute(
-            text(
+            _sql(
                 "INSERT INTO pending (consumer, source, id, status, partner, entity, subject, sequence, body,"
                 " wait_on, until, attempts, due, cause)"
                 " SELECT :consumer, * FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[]),"
@@ -340,7 +345,7 @@ class Storage:
     async def done(self, keys: Collection[Key]) -> None:
         """Forgets pending rows of messages that are done now."""
         await self.connection.execute(
-            text(
+            _sql(
                 "DELETE FROM pending WHERE consumer = :consumer AND (source, id) IN"
                 " (SELECT * FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[])))"
             ),
@@ -350,7 +355,7 @@ class Storage:
     async def forget_attempt(self, key: Key) -> None:
         """A message that was tried alone is settled, or set aside in another way."""
         await self.connection.execute(
-            text(
+            _sql(
                 "DELETE FROM pending WHERE status = 'attempting'"
                 " AND (consumer, source, id) = (:consumer, :source, :id)"
             ),
@@ -360,7 +365,7 @@ class Storage:
     async def park(self, key: Key) -> None:
         """Parks a message that was to be retried, before it is tried once more."""
         await self.connection.execute(
-            text(
+            _sql(
                 "UPDATE pending SET status = 'parked' WHERE status = 'retry'"
                 " AND (consumer, source, id) = (:consumer, :source, :id)"
             ),
@@ -370,7 +375,7 @@ class Storage:
     async def attempt(self, message: Pending) -> int:
         """Writes down that this message is about to be tried alone; how often that was done."""
         attempts = await self.connection.scalar(
-            text(
+            _sql(
                 "INSERT INTO pending (consumer, source, id, status, partner, entity, subject, sequence, body,"
                 " attempts) VALUES (:consumer, :source, :id, 'attempting', :partner, :entity, :subject,"
                 " :sequence, :body, 1)"
@@ -417,7 +422,7 @@ class Storage:
     ) -> list[str]:
         """The aggregates, or those of `keys`, that are due (calendar time) and that nobody else has in hand."""
         result = await self.connection.scalars(
-            text(
+            _sql(
                 f"SELECT subject FROM {store.table.name} WHERE due <= :now"
                 f"{'' if keys is None else ' AND subject = ANY(CAST(:keys AS text[]))'}"
                 " ORDER BY due, subject LIMIT :limit FOR UPDATE SKIP LOCKED"
@@ -433,7 +438,7 @@ class Storage:
             by_table.setdefault(store.table.name, []).append(key)
         for table, keys in sorted(by_table.items()):
             await self.connection.execute(
-                text(f"UPDATE {table} SET due = :until WHERE subject = ANY(CAST(:keys AS text[]))"),
+                _sql(f"UPDATE {table} SET due = :until WHERE subject = ANY(CAST(:keys AS text[]))"),
                 {"until": _instant(until), "keys": keys},
             )
 
@@ -454,7 +459,7 @@ class Storage:
     async def has_pending(self) -> bool:
         """Whether anything could be woken, retried or expired."""
         found = await self.connection.scalar(
-            text(
+            _sql(
                 "SELECT EXISTS (SELECT 1 FROM pending WHERE consumer = :consumer"
                 " AND status IN ('waiting', 'held', 'retry', 'discard'))"
             ),
@@ -464,7 +469,7 @@ class Storage:
 
     async def _pending(self, condition: str, limit: int = 1000, **values: Any) -> list[Pending]:
         result = await self.connection.execute(
-            text(_FROM_PENDING + condition + " ORDER BY p.position LIMIT :limit FOR UPDATE OF p SKIP LOCKED"),
+            _sql(_FROM_PENDING + condition + " ORDER BY p.position LIMIT :limit FOR UPDATE OF p SKIP LOCKED"),
             {"consumer": self._consumer, "limit": limit, **values},
         )
         return [

@@ -8,7 +8,7 @@ That is why handlers are pure. Effects of a handler are staged, and kept only wh
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 from uuid import UUID, uuid5
 
 from contracts import fields
@@ -68,8 +68,7 @@ class Work(Protocol):
         """The address under which this service answers for what it keeps under `key`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ref:
+class Ref(NamedTuple):
     """One aggregate by key, or, with a lookup, all that have `value` in it."""
 
     kind: type
@@ -85,8 +84,7 @@ class Missing(Exception):
         self.refs = refs
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """An aggregate with what storage knows of it. `state` is None where there is none yet."""
 
     state: Any
