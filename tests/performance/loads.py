@@ -81,7 +81,11 @@ class Load:
 
 
 def fact_load(count: int) -> Load:
-    """`verklaring.afgegeven` to billing: the traject's invoice follows, under the school's next number."""
+    """`verklaring.afgegeven` to billing: the traject's invoice follows, under the school's next number.
+
+    Of all real reactions the one of which one fact always comes: others give none, or two. It is not the smallest:
+    traject, opdracht and numbering are locked and changed, the invoice is new.
+    """
     desk = Desk(billing, registry=_REGISTRY)
     desk.hear(_AANGEMELD, subject=_PV)
     for toegewezen in _TOEGEWEZEN:
