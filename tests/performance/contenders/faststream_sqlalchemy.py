@@ -4,8 +4,7 @@ A message takes effect once in the database. But between commit and publish a cr
 out: the redelivered message is known by then. No order per subject with more than one in flight.
 """
 
-import asyncio
-
+import uvloop
 from faststream import AckPolicy, FastStream
 from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitBroker, RabbitExchange, RabbitQueue
 from sqlalchemy.dialects.postgresql import insert
@@ -52,4 +51,4 @@ def build(task: Task) -> FastStream:
 
 
 if __name__ == "__main__":
-    asyncio.run(build(Task.given()).run())
+    uvloop.run(build(Task.given()).run())

@@ -10,6 +10,7 @@ What is delivered twice takes effect twice.
 import asyncio
 
 import aio_pika
+import uvloop
 from aio_pika.abc import AbstractExchange, AbstractIncomingMessage
 from pydantic_core import from_json
 
@@ -74,4 +75,4 @@ def _id(message: AbstractIncomingMessage) -> str:
 
 
 if __name__ == "__main__":
-    asyncio.run(run(Task.given()))
+    uvloop.run(run(Task.given()))
