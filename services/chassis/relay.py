@@ -5,7 +5,6 @@ leads to a second publication under the same id: readers dedupe, and go by `sequ
 """
 
 import asyncio
-import contextlib
 import logging
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +18,7 @@ from services.chassis import names
 from services.chassis.amqp import connected
 from services.chassis.database import is_passing
 from services.chassis.wire import CONTENT_TYPE
+from services.chassis.worker import Worker
 
 if TYPE_CHECKING:
     from services.chassis.tracing import Tracing
@@ -27,36 +27,26 @@ _log = logging.getLogger(__name__)
 
 _WINDOW: Final = 500
 """Messages under way to the broker at once."""
-_FALLBACK: Final = 2.0
-"""Seconds between looks at the outbox when nothing wakes the relay."""
 _LOCK: Final = 0x50424F58
 _PERSISTENT: Final = 2
 _CONFIRM: Final = 30.0
 """Seconds within which the broker confirms."""
 
 
-class Relay:
-    """Publishes unsent outbox rows to the facts exchange, addressed to their readers by `BCC`."""
+class Relay(Worker):
+    """Publishes unsent outbox rows to the facts exchange, addressed to their readers by `BCC`.
+
+    When it stops it finishes the window in hand; what is unsent stays in the outbox.
+    """
+
+    FALLBACK = 2.0
 
     def __init__(self, service: str, engine: AsyncEngine, amqp_url: str, tracing: "Tracing | None" = None) -> None:
+        super().__init__()
         self._service = service
         self._engine = engine
         self._amqp_url = amqp_url
         self._tracing = tracing
-        self._wake = asyncio.Event()
-        self._stopping = False
-        self._waiting = False
-        self.turns = 0
-        """How often there was something to send."""
-
-    @property
-    def at_rest(self) -> bool:
-        """Whether it sent all there was, and nothing woke it since."""
-        return self._waiting and not self._wake.is_set()
-
-    def wake(self) -> None:
-        """There is something in the outbox."""
-        self._wake.set()
 
     async def run(self) -> None:
         """Relays until `stop`; after trouble with broker or database it begins again."""
@@ -74,11 +64,6 @@ class Relay:
             if not self._stopping:
                 await asyncio.sleep(pause)
                 pause = min(5.0, pause * 2)
-
-    async def stop(self) -> None:
-        """Finishes the window in hand. What is unsent stays in the outbox."""
-        self._stopping = True
-        self._wake.set()
 
     async def _hold(self) -> None:
         async with self._engine.connect() as session:
@@ -117,14 +102,6 @@ class Relay:
 
     def _on_notify(self, *_: object) -> None:
         self._wake.set()
-
-    async def _sleep(self) -> None:
-        self._waiting = True
-        try:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _FALLBACK)
-        finally:
-            self._waiting = False
 
     async def _pass_on(self, session: AsyncConnection, channel: Channel) -> int:
         """Publishes the oldest unsent messages and marks those the broker confirmed."""
