@@ -5,7 +5,7 @@ The real processes, the real broker, the real database. Each test lets more cand
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from itertools import count
 
 import pytest
@@ -61,11 +61,13 @@ async def carried_while(bus: LocalBus, total: int, happens: Callable[[], AsyncIt
     assert figures.eindstanden == {"gesloten": total}
 
 
-async def died(bus: LocalBus, service: Service) -> None:
-    async def gone() -> bool:
-        return not bus.supervisor.alive(service.name)
+async def died(bus: LocalBus, dying: Collection[str]) -> list[Service]:
+    """The next of these to die."""
 
-    await eventually(gone)
+    async def gone() -> list[Service]:
+        return [each for each in SERVICES if each.name in dying and not bus.supervisor.alive(each.name)]
+
+    return await eventually(gone)
 
 
 POINTS: dict[str, dict[str, str]] = {
@@ -85,12 +87,13 @@ async def test_killed_services(bus: LocalBus, candidates: Iterator[int], points:
         for service in SERVICES:
             program = ("-m", "tests.chaos.crashing", service.name, points[service.name], "2")
             bus.start_service(service, program)
-        yield
-        for service in SERVICES:
-            await died(bus, service)
-            assert bus.supervisor.exit_code(service.name) == -signal.SIGKILL
-            bus.start_service(service)
+        dying = set(NAMES)
+        while dying:  # in whatever order: time stands still while one of them is away
             yield
+            for service in await died(bus, dying):
+                assert bus.supervisor.exit_code(service.name) == -signal.SIGKILL
+                bus.start_service(service)
+                dying.remove(service.name)
         await asyncio.to_thread(bus.supervisor.wait_ready, NAMES, 60)
 
     await carried_while(bus, next(candidates), die)

@@ -13,7 +13,7 @@ from deploy.local.bus import ROOT, LocalBus
 from deploy.local.partners.script import BEGIN, Script
 from deploy.local.pilot import play
 from deploy.local.postgres import DATABASE_VARIABLE
-from deploy.local.reckoning import Reckoning, reckon
+from deploy.local.reckoning import Books, Reckoning, balance
 
 COUNT = 4
 """Trajecten of the small pilot."""
@@ -33,10 +33,18 @@ def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBus]:
 
 
 @pytest.fixture(scope="session")
-async def played(bus: LocalBus) -> Reckoning:
-    """The books after a small pilot."""
+async def read(bus: LocalBus) -> Books:
+    """The books right after a small pilot: what other tests send later, no simulated partner reads."""
     await play(bus, Script(COUNT, rustig=True))
-    return await reckon(bus)
+    books = Books(bus)
+    await books.read()
+    return books
+
+
+@pytest.fixture(scope="session")
+def played(read: Books) -> Reckoning:
+    """What those books say."""
+    return balance(read)
 
 
 @pytest.fixture(scope="session")

@@ -6,19 +6,16 @@ from typing import Any
 
 import pytest
 
-from deploy.local.bus import LocalBus
-from deploy.local.reckoning import Books, Reckoning, balance
+from deploy.local.reckoning import Books, balance
 
 pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture
-async def books(played: Reckoning, bus: LocalBus) -> Books:
-    """Of a pilot without trouble, as it was read; to be spoilt."""
-    found = Books(bus)
-    await found.read()
-    assert balance(found).findings == []
-    return copy.deepcopy(found)
+def books(read: Books) -> Books:
+    """Of a pilot without trouble; to be spoilt."""
+    assert balance(read).findings == []
+    return copy.deepcopy(read)
 
 
 def fact_of(books: Books, name: str) -> Any:
