@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from cli import place
-from cli.place import DATABASE_VARIABLE, Partners, State, Trouble
+from cli.place import Database, Partners, State, Trouble
 from contracts.catalogue import Owner
 from services.chassis.calendar import AMSTERDAM, WorkingDays, load_extra_days
 from services.intake import journal
@@ -57,13 +57,7 @@ def figures(
     ] = None,
     state: State = place.STATE,
     partners: Partners = place.PARTNERS,
-    database: Annotated[
-        str | None,
-        typer.Option(
-            help=f"Intake's database, postgresql+asyncpg://…, or ${DATABASE_VARIABLE} where no bus ran here.",
-            show_default="that of the local bus",
-        ),
-    ] = None,
+    database: Database = None,
 ) -> None:
     """Shows the funnel, how long steps take, who is late, how groups fare, and the budget per source.
 

@@ -24,6 +24,7 @@ T = TypeVar("T")
 ROOT: Final = Path(__file__).parent.parent
 STATE: Final = ROOT / ".run"
 PARTNERS: Final = ROOT / "deploy" / "partners.toml"
+DATABASE_VARIABLE: Final = "PRAKTIJKBUS_DATABASE_URL"
 
 State = Annotated[
     Path, typer.Option(help="Where the local bus keeps its data.", envvar="PRAKTIJKBUS_STATE", show_default=".run")
@@ -32,9 +33,15 @@ Partners = Annotated[
     Path,
     typer.Option(help="The partner registry.", envvar="PRAKTIJKBUS_PARTNERS", show_default="deploy/partners.toml"),
 ]
+Database = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Intake's database, postgresql+asyncpg://…, or ${DATABASE_VARIABLE} where no bus ran here.",
+        show_default="that of the local bus",
+    ),
+]
 
 
-DATABASE_VARIABLE: Final = "PRAKTIJKBUS_DATABASE_URL"
 _SERVICE: Final = "{service}"
 
 

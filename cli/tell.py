@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cli import place
-from cli.place import DATABASE_VARIABLE, Partners, State, Trouble
+from cli.place import Database, Partners, State, Trouble
 from contracts.catalogue import Owner
 from contracts.fields import is_number
 from contracts.partners import Registry
@@ -46,13 +46,7 @@ def tell(
     nummer: Annotated[str, typer.Argument(help="PV-7K3F9-QX2ME; also a number of something in the traject.")],
     state: State = place.STATE,
     partners: Partners = place.PARTNERS,
-    database: Annotated[
-        str | None,
-        typer.Option(
-            help=f"Intake's database, postgresql+asyncpg://…, or ${DATABASE_VARIABLE} where no bus ran here.",
-            show_default="that of the local bus",
-        ),
-    ] = None,
+    database: Database = None,
 ) -> None:
     """Tells the story of one traject in Dutch: what happened, when, by whom, and the trace of each step."""
     number = checked(nummer)

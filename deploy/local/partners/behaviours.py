@@ -6,6 +6,7 @@ Nobody looks into the bus: each reacts to the facts in its own queue and nothing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import partial
 from typing import Any, ClassVar, Final
 from uuid import UUID, uuid5
 
@@ -689,7 +690,7 @@ class Opleider(Behaviour):
                 yield self._about(
                     dossier,
                     f"bezoek-{number}",
-                    lambda day, number=number: visit(day, number),  # type: ignore[misc]
+                    partial(visit, number=number),
                     traject.BezoekGeregistreerd,
                     5 + number * (length // 2),
                 )
@@ -702,7 +703,7 @@ class Opleider(Behaviour):
                 yield self._about(
                     dossier,
                     f"{werkproces}-{turn}",
-                    lambda day, werkproces=werkproces, oordeel=oordeel: assess(day, werkproces, oordeel),  # type: ignore[misc]
+                    partial(assess, werkproces=werkproces, oordeel=oordeel),
                     traject.WerkprocesBeoordeeld,
                     place * step + turn * 4,
                 )

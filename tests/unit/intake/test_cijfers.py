@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 
@@ -234,7 +234,8 @@ def test_money_of_a_source_is_not_hidden() -> None:
     assert figures(facts).budget["POW"].gefactureerd_cent == 0
 
 
-EVENTS = (
+Make = Callable[[int], Entry]
+EVENTS: tuple[Make, ...] = (
     *(lambda n, place=place: walk(n, Stap.AFGEROND)[place] for place in range(6)),
     lambda n: stopped(n, Categorie.OVERIG),
     lambda n: fact(traject.Heropend(redencode=traject.Heropenreden.CORRECTIE), number("PV", n)),
@@ -249,9 +250,9 @@ ANY_FACTS = st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(0, 11)), max
 
 @given(events=ANY_FACTS)
 def test_whatever_happened_the_funnel_never_widens_and_nothing_small_is_shown(
-    events: list[tuple[object, int]],
+    events: list[tuple[Make, int]],
 ) -> None:
-    found = figures([make(n) for make, n in events])  # type: ignore[operator]
+    found = figures([make(n) for make, n in events])
     shown = [count for count in found.trechter.values() if isinstance(count, int)]
     assert all(later <= earlier for earlier, later in pairwise(shown))
     hidden = [place for place, count in enumerate(found.trechter.values()) if count == KLEIN]
@@ -268,8 +269,8 @@ def test_whatever_happened_the_funnel_never_widens_and_nothing_small_is_shown(
 
 
 @given(facts=ANY_FACTS, day=st.integers(0, 6))
-def test_funnel_only_grows_with_time(facts: list[tuple[object, int]], day: int) -> None:
-    entries = [make(n) for make, n in facts]  # type: ignore[operator]
+def test_funnel_only_grows_with_time(facts: list[tuple[Make, int]], day: int) -> None:
+    entries = [make(n) for make, n in facts]
     before, after = (figures(entries, MONDAY + timedelta(days=n)).trechter for n in (day, day + 1))
     for stap in Stap:
         if isinstance(before[stap], int) and isinstance(after[stap], int):
