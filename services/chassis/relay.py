@@ -10,13 +10,14 @@ from time import time_ns
 from typing import TYPE_CHECKING, Any, Final
 
 from aio_pika.exceptions import AMQPError
-from aiormq import Channel, spec
+from aiormq import Channel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.chassis import names
 from services.chassis.amqp import connected
 from services.chassis.database import is_passing
+from services.chassis.publishing import Publication, publish
 from services.chassis.wire import CONTENT_TYPE
 from services.chassis.worker import Worker
 
@@ -28,9 +29,8 @@ _log = logging.getLogger(__name__)
 _WINDOW: Final = 500
 """Messages under way to the broker at once."""
 _LOCK: Final = 0x50424F58
-_PERSISTENT: Final = 2
 _CONFIRM: Final = 30.0
-"""Seconds within which the broker confirms."""
+"""Seconds within which the broker confirms a window."""
 
 
 class Relay(Worker):
@@ -117,7 +117,15 @@ class Relay(Worker):
         if not rows:
             return 0
         since = time_ns()
-        outcomes = await asyncio.gather(*(self._publish(channel, row) for row in rows), return_exceptions=True)
+        window = [
+            Publication(
+                row.message_id, row.type, row.routing_key, list(map(names.partner_queue, row.readers)), row.body
+            )
+            for row in rows
+        ]
+        outcomes = await publish(
+            channel, names.FACTS, window, app_id=self._service, content_type=CONTENT_TYPE, within=_CONFIRM
+        )
         failure = next((outcome for outcome in outcomes if outcome is not None), None)
         if self._tracing is not None:
             self._tracing.sent([row.body for row in rows], since, failure)
@@ -127,26 +135,6 @@ class Relay(Worker):
         if failure is not None:
             raise failure
         return len(rows)
-
-    async def _publish(self, channel: Channel, row: Any) -> None:
-        """On aiormq's channel: aio-pika's would wait for the socket after each message of the window."""
-        properties = spec.Basic.Properties(
-            message_id=row.message_id,
-            message_type=row.type,
-            app_id=self._service,
-            content_type=CONTENT_TYPE,
-            delivery_mode=_PERSISTENT,
-            headers={"BCC": [names.partner_queue(reader) for reader in row.readers]} if row.readers else {},
-        )
-        await channel.basic_publish(
-            row.body,
-            exchange=names.FACTS,
-            routing_key=row.routing_key,
-            properties=properties,
-            mandatory=True,
-            timeout=_CONFIRM,
-            wait=False,
-        )
 
     async def _mark(self, session: AsyncConnection, positions: list[int]) -> None:
         await session.execute(
