@@ -7,7 +7,7 @@ from contracts.catalogue import Owner
 from contracts.fields import Bron, Categorie, PartnerId, Rol, Trajectnummer
 from contracts.model import Data, Leeg
 from contracts.ontvangst import Code, Waarop
-from services.billing import tables
+from services.billing import gauges, tables
 from services.billing.betaling import Betaling
 from services.billing.budget import Budget
 from services.billing.factuur import Factuur, Status, by_factuurnummer
@@ -56,6 +56,7 @@ service.aggregate(Betaling, tables.betaling, moved_by={"betaling": by_subject})
 service.aggregate(
     Tegoed, tables.tegoed, moved_by={"factuur": by_reeks_met_tegoed, "betaling": by_reeks_met_tegoed}
 )
+service.readings = gauges.READINGS
 
 
 @service.parties("budget")

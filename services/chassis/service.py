@@ -25,6 +25,7 @@ from contracts.catalogue import CATALOGUE, EventType, Owner
 from contracts.model import Data
 from services.chassis.aggregate import Aggregate, DueAt, KeyOf, Store, by_subject
 from services.chassis.messages import Effect, Fact, Follows, Keep, Parties, Submission
+from services.chassis.metrics import Reading
 from services.chassis.work import Work
 
 SubmissionHandler = Callable[[Submission[Any], Work], Follows]
@@ -61,6 +62,8 @@ class Service:
     """Done when the process starts, and every few hours."""
     closing: tuple[Chore, ...] = ()
     """Done when the process ends: what was opened beside the chassis' own connections is closed."""
+    readings: tuple[Reading, ...] = ()
+    """Gauges that its own tables give, besides those of the chassis."""
 
     @property
     def name(self) -> str:

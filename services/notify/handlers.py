@@ -12,7 +12,7 @@ from services.chassis.aggregate import by_subject, by_trajectnummer
 from services.chassis.messages import Dossier, Effect, Emit, Fact, Follows
 from services.chassis.service import Service
 from services.chassis.work import Work
-from services.notify import herinnering, tables
+from services.notify import gauges, herinnering, tables
 from services.notify.begunstigde import Begunstigde
 from services.notify.mails import MAIL, Mail, Soort
 from services.notify.termijn import Overschrijding, Termijn, Termijnen, by_stroom, uiterlijk
@@ -31,6 +31,7 @@ service.aggregate(
 )
 service.aggregate(Overschrijding, tables.overschrijding, moved_by={"termijn": by_subject})
 service.needed[MAIL] = herinnering.still_needed
+service.readings = gauges.READINGS
 
 
 @service.due(Termijnen, at=Termijnen.volgende)
