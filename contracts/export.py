@@ -72,7 +72,8 @@ def message(event_type: EventType, kind: Kind) -> Schema:
     """The JSON Schema of a whole message, the envelope with its `data`, still without the glossary's words.
 
     It is stricter than the envelope alone: the type is this one, the subject has the form of the stream,
-    and what this type does not take (`namens`, a subject where the owner draws it) is not there.
+    and what this type does not take (`namens`, a subject where the owner draws it) is not there. A submission
+    has no field besides; a fact may get more in time, which its readers pass over.
     """
     if kind is Kind.INZENDING:
         assert event_type.submission is not None, f"{event_type.name} is submitted by nobody"
@@ -93,7 +94,7 @@ def message(event_type: EventType, kind: Kind) -> Schema:
     elif kind is Kind.INZENDING:
         del properties["namens"]
     used = _used(definitions, properties)
-    return {
+    whole: Schema = {
         "$schema": _DIALECT,
         "$id": f"{SCHEMA_BASE}{_name(event_type, kind)}",
         "title": f"{event_type.routing_key}.v1 ({kind})",
@@ -103,6 +104,16 @@ def message(event_type: EventType, kind: Kind) -> Schema:
         "required": [name for name in properties if name in required],
         "properties": properties,
         **({"$defs": used} if used else {}),
+    }
+    return _open(whole) if kind is Kind.FEIT else whole
+
+
+def _open(schema: Schema) -> Schema:
+    """The same, with room for more fields in every object."""
+    return {
+        name: _open(content) if isinstance(content, dict) else content
+        for name, content in schema.items()
+        if (name, content) != ("additionalProperties", False)
     }
 
 

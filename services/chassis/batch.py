@@ -36,6 +36,10 @@ _MENDED_WITHIN: Final = timedelta(days=5)
 """What a sender is told of when a fault of ours will be mended."""
 ENDED_PROCESS: Final = "the process ended twice while on this message"
 """Why a message is parked that nothing but a crash can judge."""
+_NEWER_LOOK: Final = timedelta(seconds=30)
+"""Between looks whether a fact of a type unknown here is known by now: a roll-out may be under way."""
+_NEWER_LOOKS: Final = 2880
+"""After a day no newer version is coming."""
 _NOT_YET: Final = timedelta(seconds=10)
 """Between looks whether it is the turn of a fact that is to be passed over."""
 _POSTPONED: Final = timedelta(minutes=10)
@@ -182,7 +186,13 @@ class Batch:
             try:
                 content = wire.decode(row.body)
             except wire.Unusable as problem:  # the contract changed while it was set aside
-                content = Broken(source=row.key[0], id=row.key[1], cause=str(problem), place=problem.place)
+                content = Broken(
+                    source=row.key[0],
+                    id=row.key[1],
+                    cause=str(problem),
+                    place=problem.place,
+                    newer=problem.newer,
+                )
         return Item(content=content, hash=b"", body=row.body, pending=row)
 
     # Judging
@@ -250,9 +260,7 @@ class Batch:
         elif isinstance(item.content, Due):
             self._judge_due(item, item.content)
         elif isinstance(item.content, Broken):
-            self._put_aside(
-                item, s.PARKED, cause=item.content.cause, error=error_type(wire.Unusable(item.content.cause))
-            )
+            self._judge_broken(item, item.content)
         elif isinstance(item.content, Turned):
             self._reply(item, wire.refused(item.content.code, item.content.veld), unlisted=item.key is None)
         else:
@@ -284,6 +292,16 @@ class Batch:
         self._cursors[stream] = self._advanced[stream] = fact.sequence
         item.outcome = ACCEPTED
         self._done(item)
+
+    def _judge_broken(self, item: Item, broken: Broken) -> None:
+        """Nobody can judge it; but where another service is ahead of this one, this one will soon follow."""
+        attempts = (item.pending.attempts if item.pending else 0) + 1
+        error = error_type(wire.Unusable(broken.cause))
+        if broken.newer and attempts <= _NEWER_LOOKS:
+            due = self._now + _NEWER_LOOK
+            self._put_aside(item, s.RETRY, cause=broken.cause, error=error, attempts=attempts, due=due)
+        else:
+            self._put_aside(item, s.PARKED, cause=broken.cause, error=error)
 
     def _judge_submission(self, item: Item, submission: Submission[Any]) -> None:
         try:

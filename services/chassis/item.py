@@ -18,6 +18,8 @@ class Broken:
     cause: str
     place: tuple[str, str, int] | None = None
     """Its (entity, subject, sequence), where that much can be read."""
+    newer: bool = False
+    """Its type is not known here: a newer version, on its way perhaps, may know it."""
 
 
 @dataclass(frozen=True, slots=True)

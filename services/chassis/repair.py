@@ -154,7 +154,9 @@ def _readable(body: bytes, partner: str | None) -> dict[str, Any] | None:
     try:
         if partner is None:
             wire.decode(body)
-            return FactEnvelope.model_validate_json(body).model_dump(mode="json", exclude_none=True)
+            return FactEnvelope.model_validate_json(body, extra="ignore").model_dump(
+                mode="json", exclude_none=True
+            )
         content = SubmissionEnvelope.model_validate_json(body).model_dump(mode="json", exclude_none=True)
         model = CATALOGUE[content["type"]].submission
         if model is None:

@@ -388,9 +388,13 @@ class Runner(Worker):
             content: Fact[Any] | Broken = wire.decode(message.body)
         except wire.Unusable as problem:
             content = Broken(
-                source="", id=f"sha256:{arrival.digest.hex()}", cause=str(problem), place=problem.place
+                source="",
+                id=f"sha256:{arrival.digest.hex()}",
+                cause=str(problem),
+                place=problem.place,
+                newer=problem.newer,
             )
-            _log.error("not a fact, parked", extra={"message_id": content.id, "cause": content.cause})
+            _log.error("not a fact, set aside", extra={"message_id": content.id, "cause": content.cause})
         return Item(content=content, hash=arrival.digest, body=message.body)
 
     async def _acknowledge(self, taken: list[_Delivery]) -> None:

@@ -238,7 +238,9 @@ class Storage:
                 values["due"] = [time and _instant(time) for time in times]
             source = f"unnest({', '.join(arrays)})"
             if stored:
-                changes = ", ".join(f"{column} = v.{column}" for column in columns[1:])
+                # What a newer version, beside this one in a roll-out, keeps of an aggregate stays there.
+                merged = {column: f"{table}.{column} || v.{column}" for column in ("sequences", "body")}
+                changes = ", ".join(f"{column} = {merged.get(column, f'v.{column}')}" for column in columns[1:])
                 statement = (
                     f"UPDATE {table} SET {changes} FROM {source} AS v({', '.join(columns)})"
                     f" WHERE {table}.subject = v.subject"

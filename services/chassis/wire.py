@@ -25,11 +25,13 @@ class Unusable(ValueError):
     """A message on the fact exchange that is not a fact of the catalogue. Says where, never what.
 
     `place` is its (entity, subject, sequence), where the envelope can be read: that is what it holds back.
+    `newer`: it has a type that this version does not know, and a newer one may.
     """
 
-    def __init__(self, cause: str, place: tuple[str, str, int] | None = None) -> None:
+    def __init__(self, cause: str, place: tuple[str, str, int] | None = None, *, newer: bool = False) -> None:
         super().__init__(cause)
         self.place = place
+        self.newer = newer
 
 
 def encode(fact: Fact[Data]) -> bytes:
@@ -59,19 +61,19 @@ def encode(fact: Fact[Data]) -> bytes:
 
 
 def decode(body: bytes) -> Fact[Any]:
-    """The fact in a message.
+    """The fact in a message. What a newer version added to it is passed over.
 
     Raises:
         Unusable: it does not fit the catalogue.
     """
     place: tuple[str, str, int] | None = None
     try:
-        envelope = FactEnvelope.model_validate_json(body)
+        envelope = FactEnvelope.model_validate_json(body, extra="ignore")
         place = envelope.type.split(".")[2], envelope.subject, int(envelope.sequence)
         event_type = CATALOGUE.get(envelope.type)
         if event_type is None:
-            raise Unusable("unknown type", place)
-        data = event_type.fact.model_validate(envelope.data)
+            raise Unusable("unknown type", place, newer=True)
+        data = event_type.fact.model_validate(envelope.data, extra="ignore")
     except ValidationError as problem:
         first = problem.errors(include_url=False, include_context=False, include_input=False)[0]
         raise Unusable(f"{first['type']} at {'.'.join(map(str, first['loc']))}", place) from None

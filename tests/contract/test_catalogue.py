@@ -135,7 +135,7 @@ def strings(schema: Schema, definitions: Schema, path: str = "$") -> Iterator[tu
         for choice in schema["anyOf"]:
             yield from strings(choice, definitions, path)
     elif schema.get("type") == "object":
-        assert schema["additionalProperties"] is False, path
+        assert "additionalProperties" not in schema, f"{path} takes names of anybody's choice"
         for name, inner in schema["properties"].items():
             yield from strings(inner, definitions, f"{path}.{name}")
     elif schema.get("type") == "array":

@@ -13,7 +13,7 @@ from contracts import budget, traject
 from contracts.catalogue import CATALOGUE
 from contracts.traject import Gestart
 from deploy.local.client import submission
-from services.chassis import repair
+from services.chassis import repair, wire
 from services.chassis.batch import ENDED_PROCESS
 from services.chassis.repair import Author, Parked, Reden
 from services.chassis.wire import encode
@@ -200,18 +200,68 @@ async def test_what_was_done_already_is_not_done_again(toy_stand: Stand) -> None
     assert len(await audit(toy_stand)) == 1
 
 
-async def test_fact_of_an_unknown_type_holds_back_its_stream_until_discarded(toy_stand: Stand) -> None:
-    """Such as from a newer version of its owner: the envelope still says what its place is."""
+async def test_fact_that_does_not_fit_holds_back_its_stream_until_discarded(toy_stand: Stand) -> None:
+    """The envelope still says what its place is."""
     await toy_stand.run(toy.service)
     first = traject_fact(1, traject.Hervat(datum=DAY))
-    unknown = json.loads(encode(traject_fact(2, Gestart(datum=DAY))))
-    unknown["type"] = "nl.praktijkverklaringen.traject.opgeschort.v1"
-    await publish_facts(toy_stand, [first, json.dumps(unknown).encode(), traject_fact(3, Gestart(datum=DAY))])
+    unfit = json.loads(encode(traject_fact(2, Gestart(datum=DAY))))
+    unfit["data"]["datum"] = "gisteren"
+    await publish_facts(toy_stand, [first, json.dumps(unfit).encode(), traject_fact(3, Gestart(datum=DAY))])
     (found,) = await eventually(lambda: parked(toy_stand), lambda rows: [row.holds_back for row in rows] == [1])
-    assert (found.what, found.subject, found.sequence, found.cause) == ("traject", toy.PV, 2, "unknown type")
+    assert (found.what, found.subject, found.sequence) == ("traject", toy.PV, 2)
+    assert found.cause == "value_error at datum"
     await discard(toy_stand, [found])
     await nothing_pending(toy_stand)
     assert await steps(toy_stand) == ["hervat", "gestart"]
+
+
+async def test_fact_of_a_newer_version_waits_until_this_one_follows(
+    toy_stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its owner was rolled out first. What comes after it in the stream waits with it."""
+    await toy_stand.run(toy.service)
+    newer = json.loads(encode(traject_fact(2, traject.Hervat(datum=DAY))))
+    newer["type"] = "nl.praktijkverklaringen.traject.opgeschort.v1"
+    first, third = (traject_fact(place, Gestart(datum=DAY)) for place in (1, 3))
+    await publish_facts(toy_stand, [first, json.dumps(newer).encode(), third])
+    aside = await eventually(
+        lambda: toy_stand.rows(toy.service, "SELECT status FROM pending ORDER BY sequence"),
+        lambda rows: len(rows) == 2,
+    )
+    assert [row.status for row in aside] == ["retry", "held"]
+    assert await steps(toy_stand) == ["gestart"]
+
+    known = dict(CATALOGUE) | {newer["type"]: CATALOGUE.of(traject.Hervat)}
+    monkeypatch.setattr(wire, "CATALOGUE", known)
+    async with toy_stand.engines[toy.service.name].begin() as connection:
+        await connection.execute(text("UPDATE pending SET due = now() WHERE status = 'retry'"))
+    await nothing_pending(toy_stand)
+    assert await steps(toy_stand) == ["gestart", "hervat", "gestart"]
+
+
+async def test_fact_of_a_version_that_never_comes_is_parked(toy_stand: Stand) -> None:
+    await toy_stand.run(toy.service)
+    newer = json.loads(encode(traject_fact(1, Gestart(datum=DAY))))
+    newer["type"] = "nl.praktijkverklaringen.traject.opgeschort.v1"
+    await publish_facts(toy_stand, [json.dumps(newer).encode()])
+    await eventually(lambda: toy_stand.rows(toy.service, "SELECT 1 FROM pending WHERE status = 'retry'"))
+    async with toy_stand.engines[toy.service.name].begin() as connection:
+        await connection.execute(text("UPDATE pending SET attempts = 2880, due = now()"))
+    (found,) = await eventually(lambda: parked(toy_stand))
+    assert found.cause == "unknown type"
+
+
+async def test_what_a_newer_version_keeps_of_an_aggregate_stays_there(toy_stand: Stand) -> None:
+    """Both run during a roll-out, on the same tables."""
+    await toy_stand.run(toy.service)
+    await publish_facts(toy_stand, [traject_fact(1, Gestart(datum=DAY))])
+    await eventually(lambda: steps(toy_stand))
+    async with toy_stand.engines[toy.service.name].begin() as connection:
+        await connection.execute(text("""UPDATE bekend SET body = body || '{"later": 1}'"""))
+    await publish_facts(toy_stand, [traject_fact(2, traject.Hervat(datum=DAY))])
+    await eventually(lambda: steps(toy_stand), lambda taken: taken == ["gestart", "hervat"])
+    (row,) = await toy_stand.rows(toy.service, "SELECT body->>'later' AS later FROM bekend")
+    assert row.later == "1"
 
 
 async def test_fact_that_is_not_yet_its_turn_is_passed_over_when_it_is(toy_stand: Stand) -> None:
