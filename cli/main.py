@@ -7,6 +7,7 @@ praktijkbus figures --csv                             # funnel, duration, who is
 praktijkbus parked list                               # what could not be processed, and why
 praktijkbus replay --to billing --stream traject --reden herstel
 praktijkbus provision --help                          # for an operator: a broker of your own
+praktijkbus secrets --help                            # for an operator: what a stack of containers needs
 """
 
 import asyncio
@@ -30,6 +31,7 @@ from cli.figures import figures
 from cli.place import ROOT, State, Trouble
 from cli.provision import provision
 from cli.replay import replay
+from cli.secrets import secrets
 from cli.submit import submit
 from cli.tell import tell
 from services.chassis.database import connect
@@ -148,7 +150,7 @@ def pilot(state: State = place.STATE) -> None:
         raise typer.Exit(1)
 
 
-for command in (submit, tell, figures, replay, provision):
+for command in (submit, tell, figures, replay, provision, secrets):
     app.command()(command)
 app.add_typer(parked.app, name="parked")
 

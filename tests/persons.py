@@ -15,7 +15,7 @@ _temporary: Final = TemporaryDirectory(prefix="praktijkbus-persons-")
 atexit.register(_temporary.cleanup)
 FOLDER: Final = Path(_temporary.name)
 TOKENS: Final = persons.prepare(FOLDER, ["notify", *(partner.id for partner in REGISTRY.partners)])
-PUBLIC_KEY: Final = persons.public_key(FOLDER)
+PUBLIC_KEY: Final = persons.public_key(FOLDER / persons.PUBLIC)
 SECRETS: Final = Secrets.load(FOLDER)
 
 lezer.use(SECRETS)

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from email.message import EmailMessage
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import httpx
 from joserfc.jwk import ECKey
@@ -70,6 +71,23 @@ class Address:
 
     def save(self, state: Path) -> None:
         write_private(state / "bus.json", json.dumps(asdict(self), indent=2))
+
+
+class Bus(Protocol):
+    """A running bus, here or in containers, as the simulated partners and the reckoning see it."""
+
+    registry: Registry
+    address: Address
+    clock: SteppedCalendar | None
+
+    def instances(self, service: Service) -> Sequence[tuple[str, int]]:
+        """Host and port of each process of that service."""
+
+    def mails(self) -> list[EmailMessage]:
+        """What was caught, in order of arrival."""
+
+    def public_key(self) -> ECKey:
+        """The key with which partners encrypt `persoon`."""
 
 
 class LocalBus:
@@ -247,21 +265,35 @@ class LocalBus:
     def _persons(self) -> Path:
         return self.state / "persons"
 
+    def instances(self, service: Service) -> Sequence[tuple[str, int]]:
+        """Host and port of the process of that service."""
+        return [("127.0.0.1", self.ports[service.name])]
+
+    def mails(self) -> list[EmailMessage]:
+        """What was caught, in order of arrival."""
+        from deploy.local.mailcatcher import read_mails  # which needs praktijkbus[local]
+
+        return read_mails(Path(self.address.mail_folder))
+
     def public_key(self) -> ECKey:
         """The key with which partners encrypt `persoon`."""
-        return persons.public_key(self._persons)
+        return persons.public_key(self._persons / persons.PUBLIC)
 
     def queue_depths(self) -> dict[str, int]:
         """Messages in each queue of the bus, ready or unacknowledged, as the broker counts them."""
-        broker = self.broker.address
-        answer = httpx.get(
-            f"{broker.management_url}/api/queues/{VHOST}",
-            auth=(broker.admin, broker.password),
-            params={"columns": "name,messages"},
-            timeout=30,
-        )
-        answer.raise_for_status()
-        return {queue["name"]: queue.get("messages", 0) for queue in answer.json()}
+        return queue_depths(self.address)
+
+
+def queue_depths(address: Address) -> dict[str, int]:
+    """Messages in each queue of a bus, ready or unacknowledged, as its broker counts them."""
+    answer = httpx.get(
+        f"{address.management_url}/api/queues/{VHOST}",
+        auth=address.admin,
+        params={"columns": "name,messages"},
+        timeout=30,
+    )
+    answer.raise_for_status()
+    return {queue["name"]: queue.get("messages", 0) for queue in answer.json()}
 
 
 def _database(name: str) -> str:

@@ -19,9 +19,14 @@ PUBLIC: Final = "intake.pub.json"
 _VOORNAMEN: Final = ("Amina", "Bas", "Chantal", "Dirk", "Esra", "Femke", "Gijs", "Hatice", "Ivo", "Jolanda")
 
 
-def prepare(folder: Path, callers: Iterable[str]) -> dict[str, str]:
-    """Makes what is not there yet, readable by its owner alone; the token of each caller."""
-    (folder / "tokens").mkdir(parents=True, exist_ok=True, mode=0o700)
+def prepare(folder: Path, callers: Iterable[str], tokens: Path | None = None) -> dict[str, str]:
+    """Makes what is not there yet, readable by its owner alone; the token of each caller.
+
+    Tokens are kept in `folder`/tokens, unless another folder is given for them.
+    """
+    tokens = tokens or folder / "tokens"
+    for each in (folder, tokens):
+        each.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not (folder / PUBLIC).exists():
         private = ECKey.generate_key("P-256")
         private = ECKey.import_key(private.as_dict(private=True) | {"kid": private.thumbprint()})
@@ -29,11 +34,9 @@ def prepare(folder: Path, callers: Iterable[str]) -> dict[str, str]:
         _write(folder / WRAP, {"keys": [_symmetric()]})
         _write(folder / RECOGNISE, _symmetric())
         (folder / PUBLIC).write_text(json.dumps(private.as_dict(private=False)), encoding="utf-8")
-    tokens = {name: _token(folder / "tokens" / name) for name in callers}
-    _write(
-        folder / CALLERS, {name: [hashlib.sha256(token.encode()).hexdigest()] for name, token in tokens.items()}
-    )
-    return tokens
+    words = {name: _token(tokens / name) for name in callers}
+    _write(folder / CALLERS, {name: [hashlib.sha256(token.encode()).hexdigest()] for name, token in words.items()})
+    return words
 
 
 def invented(number: int) -> Persoon:
@@ -48,8 +51,8 @@ def invented(number: int) -> Persoon:
     )
 
 
-def public_key(folder: Path) -> ECKey:
-    return ECKey.import_key(json.loads((folder / PUBLIC).read_text(encoding="utf-8")))
+def public_key(file: Path) -> ECKey:
+    return ECKey.import_key(json.loads(file.read_text(encoding="utf-8")))
 
 
 def _symmetric() -> dict[str, object]:

@@ -14,7 +14,7 @@ import uvloop
 from rich.console import Console
 
 from contracts.kwalificaties import Kwalificatietabel
-from deploy.local.bus import KWALIFICATIES, SERVICES, LocalBus
+from deploy.local.bus import KWALIFICATIES, SERVICES, Bus
 from deploy.local.partners.behaviours import World
 from deploy.local.partners.planting import Planting
 from deploy.local.partners.script import Script
@@ -45,13 +45,13 @@ class PilotStuck(RuntimeError):
 class Conductor:
     """Lets a day pass whenever everybody is at rest, until nobody plans anything any more."""
 
-    def __init__(self, bus: LocalBus, office: Office, clock: SteppedCalendar, planting: Planting) -> None:
+    def __init__(self, bus: Bus, office: Office, clock: SteppedCalendar, planting: Planting) -> None:
         self._bus = bus
         self._office = office
         self._clock = clock
         self._planting = planting
         self._moved = time.monotonic()
-        self._open: dict[int, tuple[asyncio.StreamReader, asyncio.StreamWriter]] = {}
+        self._open: dict[tuple[str, int], tuple[asyncio.StreamReader, asyncio.StreamWriter]] = {}
 
     async def run(self) -> None:
         """Raises PilotStuck where nothing moved for a while."""
@@ -97,21 +97,25 @@ class Conductor:
         """What everybody has done so far, or None where somebody is not at rest."""
         done: list[object] = [self._office.tally.received]
         for service in SERVICES:
-            answer = await self._ask(self._bus.ports[service.name])
-            if answer is None or not answer["at_rest"]:
+            instances = self._bus.instances(service)
+            for instance in instances:
+                answer = await self._ask(instance)
+                if answer is None or not answer["at_rest"]:
+                    return None
+                done.append((instance, answer["turns"]))
+            if not instances:
                 return None
-            done.append(answer["turns"])
         return done
 
-    async def _ask(self, port: int) -> dict[str, Any] | None:
+    async def _ask(self, instance: tuple[str, int]) -> dict[str, Any] | None:
         """What a service says of itself; None where it is away.
 
         Some thousands of times in a minute, so without a client library, over a connection that stays.
         """
         try:
-            if port not in self._open:
-                self._open[port] = await asyncio.open_connection("127.0.0.1", port)
-            reader, writer = self._open[port]
+            if instance not in self._open:
+                self._open[instance] = await asyncio.open_connection(*instance)
+            reader, writer = self._open[instance]
             writer.write(b"GET /rest HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
             async with asyncio.timeout(5):
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -120,8 +124,8 @@ class Conductor:
             answer: dict[str, Any] = json.loads(body)
             return answer
         except (OSError, EOFError, TimeoutError, ValueError):
-            if port in self._open:
-                self._open.pop(port)[1].close()
+            if instance in self._open:
+                self._open.pop(instance)[1].close()
             return None
 
     def close(self) -> None:
@@ -130,7 +134,7 @@ class Conductor:
             writer.close()
 
 
-async def play(bus: LocalBus, script: Script, view: View | None = None) -> float:
+async def play(bus: Bus, script: Script, view: View | None = None) -> float:
     """Lets the partners work until everything in the script has happened; the seconds it took.
 
     A pilot that was played before, or was interrupted, goes on where it was.
@@ -175,7 +179,7 @@ async def _conduct(conductor: Conductor, office: Office) -> None:
             await asyncio.sleep(0.2)
 
 
-def run(bus: LocalBus, console: Console, build: Path, count: int = TRAJECTEN) -> Reckoning:
+def run(bus: Bus, console: Console, build: Path, count: int = TRAJECTEN) -> Reckoning:
     """Plays the pilot with a live view, writes `build/pilot.json` and shows the figures."""
     script = Script(count)
     with View(console, script) as view:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import text
@@ -20,8 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from contracts.catalogue import ALWAYS_READS, CATALOGUE, EventType
 from contracts.fields import Rol
 from contracts.partners import Registry
-from deploy.local.bus import KEYS, SERVICES, LocalBus
-from deploy.local.mailcatcher import read_mails
+from deploy.local.bus import KEYS, SERVICES, Bus, queue_depths
 from services.billing.betaling import Status as Betalingstatus
 from services.billing.budget import Status as Budgetstatus
 from services.billing.factuur import Status as Factuurstatus
@@ -119,9 +117,9 @@ class RecordedFact:
 class Books:
     """Everything that is read, once: of the services, the partners and the mailbox."""
 
-    def __init__(self, bus: LocalBus) -> None:
+    def __init__(self, bus: Bus) -> None:
         self.registry = bus.registry
-        self.mails = read_mails(Path(bus.address.mail_folder))
+        self.mails = bus.mails()
         self._urls = bus.address.databases
 
     async def read(self) -> None:
@@ -229,15 +227,15 @@ class Books:
         return {f.subject: f for f in self.facts if f.name == "factuur.klaargezet" and f.subject not in credited}
 
 
-async def unsettled(bus: LocalBus) -> list[str]:
+async def unsettled(bus: Bus) -> list[str]:
     """What is still under way: nothing may be, before the books are balanced."""
     books = Books(bus)
     await books.read()
-    waiting = [f"queue {name}: {depth}" for name, depth in bus.queue_depths().items() if depth]
+    waiting = [f"queue {name}: {depth}" for name, depth in queue_depths(bus.address).items() if depth]
     return [*books.unsettled, *waiting]
 
 
-async def reckon(bus: LocalBus) -> Reckoning:
+async def reckon(bus: Bus) -> Reckoning:
     """Balances the books of a bus at rest."""
     books = Books(bus)
     await books.read()

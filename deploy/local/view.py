@@ -19,7 +19,7 @@ from rich.text import Text
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from deploy.local.bus import SERVICES, LocalBus
+from deploy.local.bus import SERVICES, Bus
 from deploy.local.partners.script import BEGIN, Script
 from deploy.local.partners.system import Office, Tally
 from deploy.local.reckoning import Reckoning
@@ -74,7 +74,7 @@ class View:
         if self._alive:
             self._live.stop()
 
-    async def watch(self, bus: LocalBus, office: Office) -> None:
+    async def watch(self, bus: Bus, office: Office) -> None:
         """Looks until cancelled."""
         assert bus.clock is not None
         engines = {service.name: connect(bus.address.databases[service.name]) for service in SERVICES}

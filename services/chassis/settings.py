@@ -10,7 +10,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """Settings of one service process. Every address and password comes from outside."""
 
-    model_config = SettingsConfigDict(env_prefix="PRAKTIJKBUS_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="PRAKTIJKBUS_", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     amqp_url: SecretStr
     """The service's own account on the broker, with its virtual host."""

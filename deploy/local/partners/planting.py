@@ -8,7 +8,7 @@ from typing import Final
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from deploy.local.bus import VHOST, LocalBus
+from deploy.local.bus import VHOST, Bus
 from deploy.local.partners import records
 from deploy.local.partners.script import BEGIN, Script
 from services.chassis.calendar import SystemCalendar
@@ -21,7 +21,7 @@ _PLANTED: Final = (("matching", 50, b'{"type": "half a fac'), ("notify", 120, b"
 class Planting:
     """Puts them there, each once, and writes down which parked row must come of it."""
 
-    def __init__(self, bus: LocalBus, engine: AsyncEngine, script: Script) -> None:
+    def __init__(self, bus: Bus, engine: AsyncEngine, script: Script) -> None:
         self._bus = bus
         self._engine = engine
         self._todo = [] if script.rustig else list(_PLANTED)
@@ -52,10 +52,10 @@ class Planting:
 
     async def _publish(self, service: str, body: bytes) -> None:
         """As an administrator can: straight into the queue."""
-        broker = self._bus.broker.address
-        async with httpx.AsyncClient(auth=(broker.admin, broker.password), timeout=30) as http:
+        address = self._bus.address
+        async with httpx.AsyncClient(auth=address.admin, timeout=30) as http:
             answer = await http.post(
-                f"{broker.management_url}/api/exchanges/{VHOST}/amq.default/publish",
+                f"{address.management_url}/api/exchanges/{VHOST}/amq.default/publish",
                 json={
                     "properties": {"delivery_mode": 2},
                     "routing_key": facts_queue(service),

@@ -66,7 +66,15 @@ prometheus = subprocess.Popen(
         "--web.listen-address=0.0.0.0:9090",
     ]
 )
+
+
+def stop(*_: Any) -> None:
+    prometheus.terminate()
+    prometheus.wait()
+    os._exit(0)
+
+
 for number in (signal.SIGTERM, signal.SIGINT):
-    signal.signal(number, lambda *_: (prometheus.terminate(), prometheus.wait(), os._exit(0)))
+    signal.signal(number, stop)
 threading.Thread(target=ThreadingHTTPServer(("0.0.0.0", 4318), Receiver).serve_forever, daemon=True).start()
 sys.exit(prometheus.wait())
