@@ -19,6 +19,8 @@ _CHASSIS: Final = Path(__file__).parent / "migrations"
 _MONTHS_AHEAD: Final = 3
 _ONE_AT_A_TIME: Final = 0x50424D47
 """Advisory lock under which migrations and partitions are made."""
+_LOCKED_WITHIN: Final = "5s"
+"""How long making them waits for a table: whoever comes later waits behind it, so it rather gives up."""
 
 
 def connect(url: str) -> AsyncEngine:
@@ -51,7 +53,11 @@ async def migrate(engine: AsyncEngine, service: str, migrations: Path) -> None:
 
 
 async def upgrade(engine: AsyncEngine, versions: Mapping[str, Path]) -> None:
-    """Carries out the migrations in these folders, by the table in which Alembic notes how far it is."""
+    """Carries out the migrations in these folders, by the table in which Alembic notes how far it is.
+
+    Raises:
+        DBAPIError: among others where a table is in use for too long; nothing of that migration is done then.
+    """
     async with _one_at_a_time(engine) as connection:
         for version_table, folder in versions.items():
             await connection.run_sync(_upgrade, folder, version_table)
@@ -61,12 +67,14 @@ async def upgrade(engine: AsyncEngine, versions: Mapping[str, Path]) -> None:
 async def _one_at_a_time(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     async with engine.connect() as connection:
         await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _ONE_AT_A_TIME})
+        await connection.execute(text(f"SET lock_timeout = '{_LOCKED_WITHIN}'"))
         await connection.commit()
         try:
             yield connection
             await connection.commit()
         finally:
             await connection.rollback()
+            await connection.execute(text("RESET lock_timeout"))
             await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _ONE_AT_A_TIME})
             await connection.commit()
 
