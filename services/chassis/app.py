@@ -24,6 +24,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
 from contracts.kwalificaties import Kwalificatietabel
 from contracts.partners import Registry
@@ -31,10 +32,14 @@ from services.chassis import logs
 from services.chassis.calendar import EXTRA_DAYS, SteppedCalendar, SystemCalendar, WorkingDays, load_extra_days
 from services.chassis.database import connect, ensure_partitions, is_passing, migrate
 from services.chassis.effects import Effects
+from services.chassis.gauges import Gauges
+from services.chassis.http import Served
+from services.chassis.metrics import INLET, RELAY_ACTIVE
 from services.chassis.relay import Relay
 from services.chassis.runner import Runner
 from services.chassis.service import Service
 from services.chassis.settings import Settings, load_settings
+from services.chassis.telemetry import sample
 
 if TYPE_CHECKING:
     from services.chassis.tracing import Tracing
@@ -63,6 +68,8 @@ class App:
         amqp_url = settings.amqp_url.get_secret_value()
         self._broker = RabbitBroker(amqp_url, logger=None, apply_types=False, graceful_timeout=10)
         self._tracing = _tracing(service, settings)
+        self._gauges: Gauges | None = None
+        sample(settings.trace_ratio)
         self._relay = Relay(service.name, self._engine, amqp_url, self._tracing)
         self._effects = Effects(self._engine, service.performers, service.needed, self._tracing)
         self._calendar = calendar(settings)
@@ -82,8 +89,23 @@ class App:
         health: list[BaseRoute] = [Route("/live", self._live), Route("/ready", self._ready)]
         if settings.clock:
             health.append(Route("/rest", self._rest))
-        self._web = Starlette(routes=[*health, *routes])
+        self._web: ASGIApp = Starlette(routes=[*health, *routes])
+        if self._tracing is not None:
+            self._observe(self._tracing, routes)
         self._stop = asyncio.Event()
+
+    def _observe(self, tracing: "Tracing", routes: Sequence[BaseRoute]) -> None:
+        tracing.count_statements(self._engine)
+        if tracing.snapshots is not None:
+            self._gauges = Gauges(
+                connect(self._settings.database_url.get_secret_value()),
+                tracing.metrics,
+                tracing.snapshots,
+                self._service.readings,
+            )
+        tracing.metrics.ask(INLET, self._runner.in_hand)
+        tracing.metrics.ask(RELAY_ACTIVE, lambda: {(): int(self._relay.active)})
+        self._web = Served(self._web, routes, tracing)
 
     async def run(self) -> None:
         """Runs until `stop`. What is in hand is committed and acknowledged first."""
@@ -102,6 +124,11 @@ class App:
         for_ever = [asyncio.create_task(self._housekeeping(), name="housekeeping")]
         if self._settings.clock:
             for_ever.append(asyncio.create_task(self._follow_clock(), name="clock"))
+        if self._gauges is not None:
+            for_ever.append(asyncio.create_task(self._gauges.run(self._settings.metrics_every), name="gauges"))
+        exporting = None if self._tracing is None else logs.Exporting(self._tracing.line)
+        if exporting is not None:
+            logging.getLogger().addHandler(exporting)
         stop = asyncio.create_task(self._stop.wait(), name="stop")
         _log.info("started")
         try:
@@ -121,9 +148,14 @@ class App:
             await self._engine.dispose()
             for close in self._service.closing:
                 await close()
+            _log.info("stopped")
+            if self._gauges is not None:
+                self._gauges.hand_over()
+                await self._gauges.close()
+            if exporting is not None:
+                logging.getLogger().removeHandler(exporting)
             if self._tracing is not None:
                 await asyncio.to_thread(self._tracing.close)
-            _log.info("stopped")
 
     @property
     def consuming(self) -> bool:
@@ -208,12 +240,19 @@ def calendar(settings: Settings) -> SystemCalendar:
 
 
 def _tracing(service: Service, settings: Settings) -> "Tracing | None":
-    if not settings.otlp_endpoint:
+    if not settings.otlp_endpoint and settings.trace_file is None:
         return None
-    # OpenTelemetry is a fifth of a second to import, for nothing where it is off.
+    # Nothing of OpenTelemetry is loaded where it is off.
     from services.chassis.tracing import Tracing
 
-    return Tracing(service.owner, settings.otlp_endpoint, settings.amqp_url.get_secret_value())
+    return Tracing(
+        service.owner,
+        endpoint=settings.otlp_endpoint,
+        file=settings.trace_file,
+        amqp_url=settings.amqp_url.get_secret_value(),
+        database_url=settings.database_url.get_secret_value(),
+        slow=settings.trace_slow,
+    )
 
 
 def main(

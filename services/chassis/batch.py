@@ -366,10 +366,10 @@ class Batch:
     def _settle(self, traceparent: str | None) -> None:
         staged = self._work.settle()
         for fact, readers in staged.facts:
+            if self._spans is not None:
+                fact = self._spans.created(fact)
             self._post(fact, wire.encode(fact), readers)
             self._note_joined(fact)
-            if self._spans is not None:
-                self._spans.created(fact)
         asking = traceparent if self._spans is None else self._spans.current
         self._results.effects += [(effect, asking) for effect in staged.effects]
         self._results.keeps += staged.keeps
@@ -494,10 +494,10 @@ class Batch:
             traceparent=content.traceparent,
             deterministic=b"\0".join([source.encode(), content.id.encode(), item.hash if unlisted else b""]),
         )
+        if self._spans is not None:
+            receipt = self._spans.created(receipt)
         body = wire.encode(receipt)
         self._post(receipt, body, frozenset([content.partner]), place=place)
-        if self._spans is not None:
-            self._spans.created(receipt)
         if not unlisted:
             assert item.key is not None
             self._results.receipts[item.key] = (count, body)

@@ -4,10 +4,10 @@ An effect is carried out at least once, and in practice once: its row is claimed
 releases, and its deterministic key travels along so that a second attempt can be recognised.
 """
 
+import contextlib
 import json
 import logging
 import random
-from time import time_ns
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import text
@@ -19,7 +19,7 @@ from services.chassis.service import Check, Performer
 from services.chassis.worker import Worker
 
 if TYPE_CHECKING:
-    from services.chassis.tracing import Tracing
+    from services.chassis.tracing import EffectTold, Tracing
 
 _log = logging.getLogger(__name__)
 
@@ -70,24 +70,29 @@ class Effects(Worker):
         effect = Effect(kind=row.kind, key=row.key, payload=_payload(row.payload))
         status, delay = "done", 0.0
         failure: Exception | None = None
-        since = time_ns()
-        try:
-            if await self._is_needed(effect, connection):
-                await self._performers[row.kind](effect)
-            else:
-                status = "skipped"
-        except FinalFailure as error:
-            status, failure = "failed", error
-        except Exception as error:
-            status, failure = "failed" if row.attempts + 1 >= _MAX_ATTEMPTS else "open", error
-            delay = min(3600.0, 2.0**row.attempts) * random.uniform(0.5, 1.5)
-        cause = None if failure is None else type(failure).__qualname__
-        if failure is not None:
-            ids = logs.about(None, row.traceparent, in_span=False)
-            _log.warning("effect failed", extra={**ids, "key": row.key, "kind": row.kind, "cause": cause})
-        if self._tracing is not None and status != "skipped":
-            self._tracing.delivered(row.kind, row.traceparent, row.attempts + 1, since, failure)
+        with self._told(row) as told:
+            try:
+                if await self._is_needed(effect, connection):
+                    await self._performers[row.kind](effect)
+                else:
+                    status = "skipped"
+            except FinalFailure as error:
+                status, failure = "failed", error
+            except Exception as error:
+                status, failure = "failed" if row.attempts + 1 >= _MAX_ATTEMPTS else "open", error
+                delay = min(3600.0, 2.0**row.attempts) * random.uniform(0.5, 1.5)
+            cause = None if failure is None else type(failure).__qualname__
+            if failure is not None:
+                ids = logs.about(None, row.traceparent, in_span=False)
+                _log.warning("effect failed", extra={**ids, "key": row.key, "kind": row.kind, "cause": cause})
+            if told is not None:
+                told.outcome, told.failure = status, failure
         await connection.execute(_WRITE_DOWN, {"status": status, "cause": cause, "delay": delay, "key": row.key})
+
+    def _told(self, row: Any) -> "contextlib.AbstractContextManager[EffectTold | None]":
+        if self._tracing is None:
+            return contextlib.nullcontext()
+        return self._tracing.effect(row.kind, row.traceparent, row.attempts + 1)
 
     async def _is_needed(self, effect: Effect, connection: AsyncConnection) -> bool:
         """Whether nothing that happened since it was recorded made it needless."""

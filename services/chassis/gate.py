@@ -23,7 +23,7 @@ from contracts.ontvangst import Code
 from contracts.partners import Registry
 from services.chassis.messages import Due, Fact, Refused, Submission
 from services.chassis.service import Service
-from services.chassis.telemetry import child_of, usable
+from services.chassis.telemetry import begun_by, child_of, usable
 from services.chassis.work import UnitOfWork
 
 _ID: Final = TypeAdapter(MessageId)
@@ -244,7 +244,7 @@ def _validated(partner: PartnerId, event_type: EventType, content: Mapping[str, 
         time=envelope.time,
         data=data,
         # One reaction is one trace, also where the partner began none.
-        traceparent=traceparent or child_of(None),
+        traceparent=traceparent or begun_by(envelope.source, envelope.id),
         tracestate=envelope.tracestate if traceparent else None,
         begins_trace=traceparent is None,
     )

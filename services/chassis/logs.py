@@ -9,11 +9,11 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from services.chassis.telemetry import error_type, parts
+from services.chassis.telemetry import current, error_type, parts
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _QUIET: Final = ("aio_pika", "aiormq", "uvicorn.access", "httpx")
@@ -29,20 +29,47 @@ class JsonFormatter(logging.Formatter):
         self._service = service
 
     def format(self, record: logging.LogRecord) -> str:
-        careful = record.name.partition(".")[0] in _CAREFUL
-        line: dict[str, object] = {
+        line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "service": self._service,
-            "logger": record.name,
-            "message": record.getMessage() if careful else str(record.msg).partition("\n")[0],
+            **said(record),
         }
-        if careful:
-            line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
-        if record.exc_info and record.exc_info[1]:
-            line["error"] = [error_type(error) for error in _chain(record.exc_info[1])]
-            line["stack"] = "".join(traceback.format_tb(record.exc_info[2]))
         return json.dumps(line, default=str, ensure_ascii=False)
+
+
+class Exporting(logging.Handler):
+    """Hands what each line says to whoever exports it, apart from what exporting itself says line by line."""
+
+    def __init__(self, take: Callable[[int, str, dict[str, object]], None]) -> None:
+        """`take` gets the time (Unix nanoseconds), the level and what is said, see `said`."""
+        super().__init__()
+        self._take = take
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno > logging.INFO or not (record.threadName or "").startswith(EXPORTING):
+            self._take(round(record.created * 1e9), record.levelname, said(record))
+
+
+EXPORTING: Final = "telemetry-"
+"""What the names of threads begin with that export: of each request a library may log lines of its own."""
+
+
+def said(record: logging.LogRecord) -> dict[str, object]:
+    """What a line says: which logger, what, with which ids, and of an exception its kinds and its stack."""
+    careful = record.name.partition(".")[0] in _CAREFUL
+    line: dict[str, object] = {
+        "logger": record.name,
+        "message": record.getMessage() if careful else str(record.msg).partition("\n")[0],
+    }
+    if careful:
+        line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
+    if "trace_id" not in line and (trace := parts(current())):
+        line |= {"trace_id": trace[0], "span_id": trace[1]}
+    if record.exc_info and record.exc_info[1]:
+        line["error"] = [error_type(error) for error in _chain(record.exc_info[1])]
+        line["stack"] = "".join(traceback.format_tb(record.exc_info[2]))
+    return line
 
 
 def configure(service: str, level: str) -> None:

@@ -47,6 +47,8 @@ class Relay(Worker):
         self._engine = engine
         self._amqp_url = amqp_url
         self._tracing = tracing
+        self.active = False
+        """Whether it is its turn; others of the same service stand by."""
 
     async def run(self) -> None:
         """Relays until `stop`; after trouble with broker or database it begins again."""
@@ -70,8 +72,10 @@ class Relay(Worker):
             try:
                 await session.execution_options(isolation_level="AUTOCOMMIT")
                 if await self._locked(session):
+                    self.active = True
                     await self._relay(session)
             finally:
+                self.active = False
                 # Ends the database session itself: with it go the lock and the listening.
                 await session.invalidate()
 
@@ -128,7 +132,7 @@ class Relay(Worker):
         )
         failure = next((outcome for outcome in outcomes if outcome is not None), None)
         if self._tracing is not None:
-            self._tracing.sent([row.body for row in rows], since, failure)
+            self._tracing.sent(rows, outcomes, since)
         confirmed = [row.position for row, outcome in zip(rows, outcomes, strict=True) if outcome is None]
         if confirmed:
             await self._mark(session, confirmed)

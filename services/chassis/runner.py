@@ -29,6 +29,7 @@ from services.chassis.database import is_passing
 from services.chassis.gate import Arrival, Gate, Turned
 from services.chassis.item import Broken, Item
 from services.chassis.messages import Due, Fact
+from services.chassis.metrics import Series, Value
 from services.chassis.service import Service
 from services.chassis.storage import ATTEMPTING, RETRY, Pending, Storage
 from services.chassis.telemetry import child_of
@@ -152,6 +153,10 @@ class Runner(Worker):
     def consuming(self) -> bool:
         """Whether every queue has its consumer."""
         return bool(self._subscribers) and all(subscriber.running for subscriber in self._subscribers)
+
+    def in_hand(self) -> dict[Series, Value]:
+        """Messages taken from each queue and not judged yet."""
+        return {(inlet.queue,): len(inlet.waiting) for inlet in self._inlets}
 
     def _taker(self, inlet: _Inlet) -> Callable[[AbstractIncomingMessage], Awaitable[None]]:
         async def take(message: AbstractIncomingMessage) -> None:
@@ -364,8 +369,8 @@ class Runner(Worker):
             self._calendar,
             public_url=self._public_url,
         )
-        spans = self._tracing.batch() if self._tracing is not None else None
         async with self._engine.begin() as connection:
+            spans = None if self._tracing is None else self._tracing.batch(connection.info)
             batch = Batch(self._service, self._gate, work, Storage(connection, self._service.name), spans)
             yield batch
         batch.committed()

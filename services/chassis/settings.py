@@ -49,7 +49,15 @@ class Settings(BaseSettings):
     portal_url: str = "https://portaal.praktijkbus.example"
     """Where people log in; mails link there."""
     otlp_endpoint: str | None = None
-    """Where spans go, such as `http://collector:4318`. Nothing is exported if not given."""
+    """Where traces, metrics and logs go over OTLP/HTTP, such as `http://collector:4318`. Nowhere if not given."""
+    trace_file: Path | None = None
+    """A file to which spans go as well, as JSON lines, see `tracefile`."""
+    trace_ratio: float = Field(default=1.0, ge=0, le=1)
+    """Which part of the traces that begin here is exported. What fails or is slow is exported all the same."""
+    trace_slow: float = Field(default=5.0, gt=0)
+    """Seconds from which something is slow: a handler, a transaction, an effect, a fact on its way here."""
+    metrics_every: float = Field(default=15.0, gt=0)
+    """Seconds between two rounds of metrics."""
     log_level: str = "INFO"
 
 

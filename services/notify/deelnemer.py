@@ -8,6 +8,7 @@ import httpx
 from contracts.catalogue import Owner
 from contracts.inzage import DOEL_HEADER, ROL_HEADER, Doel
 from services.chassis.effects import FinalFailure
+from services.chassis.http import Calling
 from services.chassis.settings import Settings
 
 _TIMEOUT: Final = 10.0
@@ -31,7 +32,7 @@ class Deelnemers:
                 "Authorization": f"Bearer {token}",
             },
             timeout=_TIMEOUT,
-            trust_env=False,
+            transport=Calling(trust_env=False),
         )
 
     async def close(self) -> None:

@@ -20,6 +20,7 @@ from services.chassis.calendar import Calendar
 from services.chassis.effects import FinalFailure
 from services.chassis.messages import Effect
 from services.chassis.settings import Settings
+from services.chassis.telemetry import Attributes, part
 from services.notify.deelnemer import Deelnemers
 from services.notify.mails import Composer, Mail
 
@@ -29,6 +30,7 @@ _TIMEOUT: Final = 30.0
 """Seconds for each answer of the mail server."""
 _KEPT: Final = 2.0
 """Seconds for which a connection waits for another mail."""
+_STATUS: Final = "praktijkbus.smtp.status_code"
 _ABOUT_THIS_MAIL: Final = (SMTPSenderRefused, SMTPRecipientRefused, SMTPRecipientsRefused, SMTPDataError)
 """Answers to a greeting or a login are about us: those are worth another try, whatever their code."""
 
@@ -69,10 +71,14 @@ class Mailer:
         """
         to = await self._address(effect)
         mail = self._composer.compose(effect, to, self._calendar.now())
+        at: Attributes = {"network.protocol.name": "smtp", "server.address": self._host, "server.port": self._port}
         try:
-            await self._send(mail, to)
+            with part("send mail", at) as sending:
+                await self._send(mail, to)
         except Exception as error:
             cause, code, final = type(error).__qualname__, _code(error), _is_final(error)
+            if code is not None:
+                sending.attributes[_STATUS] = code
         else:
             _log.info("mail sent", extra={"key": effect.key})
             return

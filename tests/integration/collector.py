@@ -1,15 +1,16 @@
-"""A collector of spans in the test process: OTLP over HTTP, as a real one would take it."""
+"""An OTLP receiver: over HTTP, as protobuf, as a real one would take it."""
 
 import contextlib
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as Wire
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
@@ -36,17 +37,69 @@ class Span:
         return parts(traceparent) == (self.trace, self.id, traceparent[-2:])
 
 
-class Collector:
-    """What was exported so far. One that `hangs` takes a request and never answers."""
+@dataclass(frozen=True)
+class Logged:
+    service: str
+    severity: str
+    text: str
+    trace: str
+    span: str
+    attributes: dict[str, str | int]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A number that a metric has for one set of attributes; of a histogram how many values there are."""
+
+    service: str
+    attributes: dict[str, str | int]
+    value: float
+    unit: str
+
+
+@dataclass
+class Received:
+    """What was exported so far."""
+
+    spans: list[Span] = field(default_factory=list)
+    logs: list[Logged] = field(default_factory=list)
+    metrics: dict[str, list[Point]] = field(default_factory=dict)
+    """The last round of each service together: what each metric says."""
+    raw: dict[str, bytes] = field(default_factory=dict)
+    """The bodies, by path."""
+
+    def take(self, path: str, body: bytes) -> None:
+        self.raw[path] = self.raw.get(path, b"") + body
+        if path == "/v1/traces":
+            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+                of = _service(resource.resource.attributes)
+                self.spans += [_span(of, wire) for scope in resource.scope_spans for wire in scope.spans]
+        elif path == "/v1/logs":
+            for logs in ExportLogsServiceRequest.FromString(body).resource_logs:
+                of = _service(logs.resource.attributes)
+                self.logs += [_logged(of, record) for scope in logs.scope_logs for record in scope.log_records]
+        else:
+            assert path == "/v1/metrics"
+            for metrics in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+                of = _service(metrics.resource.attributes)
+                self.metrics = {name: _without(of, points) for name, points in self.metrics.items()}
+                for scope in metrics.scope_metrics:
+                    for metric in scope.metrics:
+                        self.metrics.setdefault(metric.name, []).extend(_points(of, metric))
+
+
+class Collector(Received):
+    """Receives in this process. One that `hangs` takes a request and never answers."""
 
     def __init__(self, *, hangs: bool = False) -> None:
-        self.spans: list[Span] = []
-        self.raw = b""
+        super().__init__()
         self.asked = threading.Event()
         self._release = threading.Event()
         collector = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 collector.asked.set()
@@ -55,17 +108,16 @@ class Collector:
                     self.close_connection = True
                     return
                 collector.take(self.path, body)
-                answer = ExportTraceServiceResponse().SerializeToString()
                 self.send_response(200)
                 self.send_header("Content-Type", "application/x-protobuf")
-                self.send_header("Content-Length", str(len(answer)))
+                self.send_header("Content-Length", "0")
                 self.end_headers()
-                self.wfile.write(answer)
 
             def log_message(self, *_: object) -> None:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
 
     @contextlib.contextmanager
@@ -80,18 +132,24 @@ class Collector:
             self._server.server_close()
             thread.join()
 
-    def take(self, path: str, body: bytes) -> None:
-        assert path == "/v1/traces"
-        self.raw += body
-        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-            of = {item.key: item.value.string_value for item in resource.resource.attributes}
-            assert of["service.namespace"] == "praktijkbus"
-            self.spans += [
-                _span(of["service.name"], wire) for scope in resource.scope_spans for wire in scope.spans
-            ]
-
     async def named(self, name: str) -> list[Span]:
         return [span for span in self.spans if span.name == name]
+
+
+def _service(attributes: Any) -> str:
+    of = _attributes(attributes)
+    assert of["service.namespace"] == "praktijkbus"
+    assert of["service.instance.id"]
+    return str(of["service.name"])
+
+
+def _attributes(attributes: Any) -> dict[str, str | int]:
+    pairs: list[KeyValue] = list(attributes)
+    assert len({pair.key for pair in pairs}) == len(pairs)
+    return {
+        pair.key: pair.value.int_value if pair.value.HasField("int_value") else pair.value.string_value
+        for pair in pairs
+    }
 
 
 def _span(service: str, wire: Wire) -> Span:
@@ -103,12 +161,35 @@ def _span(service: str, wire: Wire) -> Span:
         id=wire.span_id.hex(),
         parent=wire.parent_span_id.hex() or None,
         links=tuple((link.trace_id.hex(), link.span_id.hex()) for link in wire.links),
-        attributes={
-            item.key: item.value.int_value if item.value.HasField("int_value") else item.value.string_value
-            for item in wire.attributes
-        },
+        attributes=_attributes(wire.attributes),
         failed=wire.status.code == Status.STATUS_CODE_ERROR,
         start=wire.start_time_unix_nano,
         end=wire.end_time_unix_nano,
         state=wire.trace_state,
     )
+
+
+def _logged(service: str, record: Any) -> Logged:
+    return Logged(
+        service=service,
+        severity=record.severity_text,
+        text=record.body.string_value,
+        trace=record.trace_id.hex(),
+        span=record.span_id.hex(),
+        attributes=_attributes(record.attributes),
+    )
+
+
+def _without(service: str, points: list[Point]) -> list[Point]:
+    return [point for point in points if point.service != service]
+
+
+def _points(service: str, metric: Any) -> list[Point]:
+    kind = metric.WhichOneof("data")
+    points = getattr(metric, kind).data_points
+    if kind == "histogram":
+        return [Point(service, _attributes(p.attributes), p.count, metric.unit) for p in points]
+    return [
+        Point(service, _attributes(p.attributes), p.as_int if p.HasField("as_int") else p.as_double, metric.unit)
+        for p in points
+    ]

@@ -1,0 +1,69 @@
+"""Calls over HTTP between services, and their answers, as parts of a trace. No address with an id is told."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from time import time_ns
+from typing import TYPE_CHECKING
+
+import httpx
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.chassis.telemetry import Attributes, part, usable
+
+if TYPE_CHECKING:
+    from services.chassis.tracing import Tracing
+
+
+class Calling(httpx.AsyncHTTPTransport):
+    """Sends requests, each as a part of what is in hand: `httpx.AsyncClient(transport=Calling())`."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        port = url.port or (443 if url.scheme == "https" else 80)
+        asked: Attributes = {
+            "http.request.method": request.method,
+            "server.address": url.host,
+            "server.port": port,
+        }
+        with part(request.method, asked) as call:
+            request.headers.update(call.headers)
+            answer = await super().handle_async_request(request)
+            call.attributes["http.response.status_code"] = answer.status_code
+            if answer.status_code >= HTTPStatus.BAD_REQUEST:
+                call.error = str(answer.status_code)
+            return answer
+
+
+class Served:
+    """Tells of every request for one of these routes."""
+
+    def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute], tracing: "Tracing") -> None:
+        self._app = app
+        self._routes = [route for route in routes if isinstance(route, Route)]
+        self._tracing = tracing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self._route(scope)
+        if route is None:
+            await self._app(scope, receive, send)
+            return
+        status, since = int(HTTPStatus.INTERNAL_SERVER_ERROR), time_ns()
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        headers = dict(scope["headers"])
+        traceparent = usable(headers.get(b"traceparent", b"").decode("latin-1"))
+        try:
+            await self._app(scope, receive, sending)
+        finally:
+            self._tracing.served(scope["method"], scope["scheme"], route.path, status, traceparent, since)
+
+    def _route(self, scope: Scope) -> Route | None:
+        if scope["type"] != "http":
+            return None
+        return next((route for route in self._routes if route.matches(scope)[0] is Match.FULL), None)

@@ -1,0 +1,397 @@
+"""OTLP: how telemetry leaves, as protobuf over HTTP, from threads of its own.
+
+Each signal has an `Outlet`: what is put there is gathered for half a second and sent together. Its room is
+bounded: what a receiver that is down or slow leaves no room for is dropped and counted, and whoever puts
+something there never waits.
+
+Spans are written straight into protobuf's encoding, in which the fields of a message may follow one another in
+pieces: attributes repeat themselves, so that most are encoded once. Through an SDK's objects a span costs ten
+times as much, and there are two for each message.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
+from functools import lru_cache
+from time import monotonic
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
+
+import httpx
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.metrics.v1.metrics_pb2 import (
+    AggregationTemporality,
+    HistogramDataPoint,
+    Metric,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+)
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1 import trace_pb2
+
+from services.chassis.logs import EXPORTING
+from services.chassis.metrics import OVERFLOW, Instrument, Kind, Series, Snapshot, Spread, Value
+from services.chassis.telemetry import Attributes, parts
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+SCHEMA: Final = "https://opentelemetry.io/schemas/1.44.0"
+SCOPE: Final = "praktijkbus"
+_GATHER: Final = 0.5
+"""Seconds for which things are gathered before they are sent. As much is lost with a process that is killed."""
+_TOGETHER: Final = 2048
+"""Things in one request at most."""
+_ANSWER: Final = 10.0
+"""Seconds within which a receiver answers."""
+_PAUSES: Final = (1.0, 30.0)
+"""Seconds until a receiver that failed is tried again, and what that grows to."""
+_QUIET: Final = 60.0
+"""Seconds between two lines of the log about what was dropped."""
+_PASSING: Final = frozenset({429, 502, 503, 504})
+"""Answers after which the same may be sent again (OTLP specification, OTLP/HTTP response)."""
+
+INTERNAL: Final = trace_pb2.Span.SPAN_KIND_INTERNAL
+SERVER: Final = trace_pb2.Span.SPAN_KIND_SERVER
+CLIENT: Final = trace_pb2.Span.SPAN_KIND_CLIENT
+PRODUCER: Final = trace_pb2.Span.SPAN_KIND_PRODUCER
+CONSUMER: Final = trace_pb2.Span.SPAN_KIND_CONSUMER
+
+
+class Span(NamedTuple):
+    """A span that is over."""
+
+    name: str
+    kind: int
+    own: str
+    """Its context, as a `traceparent`; those of `parent` and `links` likewise."""
+    parent: str | None
+    remote: bool
+    """Whether the parent is in another process."""
+    state: str | None
+    since: int
+    until: int
+    """Unix nanoseconds."""
+    attributes: Attributes
+    links: Sequence[str] = ()
+    failed: bool = False
+
+
+class Line(NamedTuple):
+    """A line of the log."""
+
+    at: int
+    """Unix nanoseconds."""
+    severity: str
+    text: str
+    attributes: Attributes
+    trace: str | None
+    """Ids in hexadecimal."""
+    span: str | None
+
+
+class Sent(Enum):
+    DONE = "done"
+    AGAIN = "again"
+    """The receiver is down or asks to come back later."""
+    NEVER = "never"
+    """It refuses this for good."""
+
+
+class Way(Protocol):
+    """Where telemetry goes. Only the thread of an outlet uses it."""
+
+    def deliver(self, things: Sequence[Any], /) -> tuple[Sent, int]:
+        """Sends these; how that went, and how many of them were refused."""
+
+    def close(self) -> None: ...
+
+
+class Outlet(Generic[T]):
+    """Things of one kind on their way out; a thread sends what was gathered."""
+
+    def __init__(self, signal: str, way: Way, *, room: int) -> None:
+        self.signal = signal
+        self.dropped = 0
+        self._way = way
+        self._told = 0
+        self._quiet_until = 0.0
+        self._room = room
+        self._queue: deque[T] = deque()
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._work, name=f"{EXPORTING}{signal}", daemon=True)
+        self._thread.start()
+
+    def put(self, things: Sequence[T]) -> None:
+        """Hands things over, as many as there is room for. Never waits."""
+        free = self._room - len(self._queue)
+        if len(things) > free:
+            self.dropped += len(things) - max(0, free)
+            things = things[: max(0, free)]
+        self._queue.extend(things)
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def close(self) -> None:
+        """Has the thread send what is left, once, and end; see `join`."""
+        self._closing.set()
+        self._wake.set()
+
+    def join(self, within: float) -> None:
+        """Waits for that, so many seconds at most."""
+        self._thread.join(within)
+
+    def _work(self) -> None:
+        while not self._closing.is_set():
+            self._wake.wait()
+            self._closing.wait(_GATHER)
+            self._wake.clear()
+            while self._queue:
+                self._send([self._queue.popleft() for _ in range(min(_TOGETHER, len(self._queue)))])
+            self._admit()
+        self._way.close()
+
+    def _send(self, things: Sequence[T]) -> None:
+        pause, most = _PAUSES
+        while True:
+            sent, refused = self._way.deliver(things)
+            if sent is Sent.DONE:
+                self.dropped += refused
+                return
+            if sent is Sent.NEVER or self._closing.wait(pause):
+                self.dropped += len(things)
+                return
+            self._admit()
+            pause = min(most, pause * 2)
+
+    def _admit(self) -> None:
+        """Says now and then how much was dropped."""
+        if self.dropped > self._told and (monotonic() >= self._quiet_until or self._closing.is_set()):
+            _log.warning("telemetry dropped", extra={"signal": self.signal, "dropped": self.dropped})
+            self._told, self._quiet_until = self.dropped, monotonic() + _QUIET
+
+
+class Receiver:
+    """An OTLP/HTTP receiver, as one signal knows it."""
+
+    def __init__(self, endpoint: str, signal: str, encode: Callable[[Sequence[Any]], bytes]) -> None:
+        self._url = f"{endpoint.rstrip('/')}/v1/{signal}"
+        self._encode = encode
+        self._answer = _ANSWERS[signal]
+        self._client: httpx.Client | None = None
+
+    def deliver(self, things: Sequence[Any]) -> tuple[Sent, int]:
+        """Sends these in one request."""
+        if self._client is None:
+            self._client = httpx.Client(timeout=_ANSWER, trust_env=False)
+        try:
+            answer = self._client.post(
+                self._url, content=self._encode(things), headers={"Content-Type": "application/x-protobuf"}
+            )
+        except httpx.HTTPError:
+            return Sent.AGAIN, 0
+        if answer.is_success:
+            return Sent.DONE, self._refused(answer.content)
+        return Sent.AGAIN if answer.status_code in _PASSING else Sent.NEVER, 0
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+
+    def _refused(self, content: bytes) -> int:
+        try:
+            partial = self._answer.FromString(content).partial_success
+        except ValueError:  # whatever it answers with, it took them
+            return 0
+        return int(sum(value for field, value in partial.ListFields() if field.name.startswith("rejected")))
+
+
+_ANSWERS: Final[dict[str, Any]] = {
+    "traces": ExportTraceServiceResponse,
+    "metrics": ExportMetricsServiceResponse,
+    "logs": ExportLogsServiceResponse,
+}
+
+
+class Encoder:
+    """Writes the telemetry of one process as protobuf."""
+
+    def __init__(self, resource: Attributes) -> None:
+        self._resource = Resource(attributes=_attributes(resource))
+        self._scope = InstrumentationScope(name=SCOPE)
+        self._head = _field(1, self._resource.SerializeToString())
+        self._scope_head = _field(1, self._scope.SerializeToString())
+
+    def spans(self, spans: Iterable[Span]) -> bytes:
+        """An ExportTraceServiceRequest."""
+        return self._request(_field(2, _span(span)) for span in spans)
+
+    def lines(self, lines: Iterable[Line]) -> bytes:
+        """An ExportLogsServiceRequest: its fields have the same numbers."""
+        return self._request(_field(2, _line(line).SerializeToString()) for line in lines)
+
+    def snapshots(self, snapshots: Iterable[Snapshot]) -> bytes:
+        """An ExportMetricsServiceRequest."""
+        request: bytes = ExportMetricsServiceRequest(
+            resource_metrics=[
+                ResourceMetrics(
+                    resource=self._resource,
+                    scope_metrics=[
+                        ScopeMetrics(
+                            scope=self._scope,
+                            metrics=[
+                                _metric(instrument, found, snapshot)
+                                for instrument, found in snapshot.numbers.items()
+                                if found
+                            ],
+                            schema_url=SCHEMA,
+                        )
+                    ],
+                )
+                for snapshot in snapshots
+            ]
+        ).SerializeToString()
+        return request
+
+    def _request(self, records: Iterable[bytes]) -> bytes:
+        """One resource, one scope, these records in it."""
+        scope = b"".join([self._scope_head, *records, _field(3, SCHEMA.encode())])
+        return _field(1, self._head + _field(2, scope))
+
+
+def _span(span: Span) -> bytes:
+    trace, own, flags = parts(span.own) or ("", "", "00")
+    above = parts(span.parent)
+    wire = trace_pb2.Span(
+        trace_id=bytes.fromhex(trace),
+        span_id=bytes.fromhex(own),
+        parent_span_id=bytes.fromhex(above[1]) if above else b"",
+        flags=int(flags, 16) | (0x300 if span.remote and above else 0x100),
+        name=span.name,
+        kind=span.kind,  # type: ignore[arg-type]
+        start_time_unix_nano=span.since,
+        end_time_unix_nano=span.until,
+        trace_state=span.state or "",
+    )
+    if span.failed:
+        wire.status.code = trace_pb2.Status.STATUS_CODE_ERROR
+    pieces = [wire.SerializeToString()]
+    for key, value in span.attributes.items():
+        pieces.append(_field(9, _pair(key, value)) if key in _ONCE else _known(key, value))
+    for link in span.links:
+        if there := parts(link):
+            ids = b"\x0a\x10" + bytes.fromhex(there[0]) + b"\x12\x08" + bytes.fromhex(there[1])
+            pieces.append(_field(13, ids))
+    return b"".join(pieces)
+
+
+_ONCE: Final = frozenset({"messaging.message.id", "messaging.message.conversation_id"})
+"""Attributes whose values do not come back."""
+
+
+@lru_cache(4096)
+def _known(key: str, value: str | int) -> bytes:
+    return _field(9, _pair(key, value))
+
+
+def _pair(key: str, value: str | int) -> bytes:
+    """A KeyValue."""
+    any_value = _field(1, value.encode()) if isinstance(value, str) else b"\x18" + _varint(value)
+    return _field(1, key.encode()) + _field(2, any_value)
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A field with bytes, a text or a message in it (its number is at most 15)."""
+    return bytes([number << 3 | 2]) + _varint(len(content)) + content
+
+
+def _varint(number: int) -> bytes:
+    if number < 128:
+        return bytes([number])
+    written = bytearray()
+    while number > 127:
+        written.append(number & 127 | 128)
+        number >>= 7
+    written.append(number)
+    return bytes(written)
+
+
+def _line(line: Line) -> LogRecord:
+    return LogRecord(
+        time_unix_nano=line.at,
+        observed_time_unix_nano=line.at,
+        severity_number=_SEVERITIES.get(line.severity, 0),  # type: ignore[arg-type]
+        severity_text=line.severity,
+        body=AnyValue(string_value=line.text),
+        attributes=_attributes(line.attributes),
+        trace_id=bytes.fromhex(line.trace or ""),
+        span_id=bytes.fromhex(line.span or ""),
+    )
+
+
+_SEVERITIES: Final = {"DEBUG": 5, "INFO": 9, "WARNING": 13, "ERROR": 17, "CRITICAL": 21}
+"""As OpenTelemetry numbers them."""
+
+
+def _metric(instrument: Instrument, found: "Any", snapshot: Snapshot) -> Metric:
+    metric = Metric(name=instrument.name, unit=instrument.unit, description=instrument.description)
+    since = snapshot.began
+    if instrument.kind is Kind.HISTOGRAM:
+        metric.histogram.aggregation_temporality = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
+        metric.histogram.data_points.extend(
+            HistogramDataPoint(
+                attributes=_of(instrument, series),
+                start_time_unix_nano=since,
+                time_unix_nano=snapshot.at,
+                count=sum(spread.counts),
+                sum=spread.sum,
+                bucket_counts=spread.counts,
+                explicit_bounds=instrument.bounds,
+            )
+            for series, spread in found.items()
+            if isinstance(spread, Spread)
+        )
+        return metric
+    if instrument.kind is Kind.COUNTER:
+        metric.sum.aggregation_temporality = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
+        metric.sum.is_monotonic = True
+    points = metric.sum.data_points if instrument.kind is Kind.COUNTER else metric.gauge.data_points
+    points.extend(_number(instrument, series, value, snapshot) for series, value in found.items())
+    return metric
+
+
+def _number(instrument: Instrument, series: Series, value: Value, snapshot: Snapshot) -> NumberDataPoint:
+    point = NumberDataPoint(attributes=_of(instrument, series), time_unix_nano=snapshot.at)
+    if instrument.kind is Kind.COUNTER:
+        point.start_time_unix_nano = snapshot.began
+    if isinstance(value, int):
+        point.as_int = value
+    else:
+        point.as_double = float(value)
+    return point
+
+
+def _of(instrument: Instrument, series: Series) -> list[KeyValue]:
+    if series == OVERFLOW:
+        return [KeyValue(key=OVERFLOW[0], value=AnyValue(bool_value=True))]
+    named = zip(instrument.attributes, series, strict=True)
+    return _attributes({name: value for name, value in named if value is not None})
+
+
+def _attributes(attributes: Attributes) -> list[KeyValue]:
+    return [
+        KeyValue(
+            key=key, value=AnyValue(string_value=value) if isinstance(value, str) else AnyValue(int_value=value)
+        )
+        for key, value in attributes.items()
+    ]
