@@ -24,6 +24,8 @@ RATIOS: Final = {
     "hop.ratio_submission": ("hop.submission", "hop.raw_batched_2"),
     "hop.ratio_faststream_50": ("hop.fact", "hop.faststream_50"),
     "hop.ratio_celery": ("hop.fact", "hop.celery"),
+    "hop.telemetry_ratio": ("hop.fact_traced", "hop.fact"),
+    "hop.telemetry_hanging_ratio": ("hop.fact_hanging", "hop.fact_traced"),
 }
 
 
@@ -45,6 +47,8 @@ def contenders(messages: int) -> list[Contender]:
 
     return [
         Contender(name="hop.fact", load=fact, count=messages, warm_up=warm_up),
+        Contender(name="hop.fact_traced", load=fact, receiver="live", count=messages, warm_up=warm_up),
+        Contender(name="hop.fact_hanging", load=fact, receiver="hangs", count=messages, warm_up=warm_up),
         Contender(name="hop.raw_batched_1", load=fact, module="raw", count=messages, warm_up=warm_up),
         Contender(name="hop.submission", load=submission, count=messages, warm_up=warm_up),
         Contender(name="hop.raw_batched_2", load=submission, module="raw", count=messages, warm_up=warm_up),
@@ -105,7 +109,12 @@ def report(results: dict[str, list[Round]], messages: int) -> dict[str, Any]:
         "cpu_us_per_message": {
             name: round(statistics.median(item.cpu_us for item in found)) for name, found in results.items()
         },
-        "method": {"messages": messages, "prefetch": PREFETCH, "batch": BATCH, "telemetry": "off"},
+        "method": {
+            "messages": messages,
+            "prefetch": PREFETCH,
+            "batch": BATCH,
+            "telemetry": "off, but fact_traced and fact_hanging",
+        },
         "machine": {
             "cpus": os.cpu_count(),
             "system": f"{platform.system()} {platform.machine()}",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import aio_pika
+import httpx
 from aio_pika.abc import AbstractChannel, AbstractExchange
 from sqlalchemy import insert, text
 
@@ -40,6 +41,7 @@ _PATIENCE: Final = 120.0
 """Seconds after which a contender does not carry on."""
 _LOOK: Final = 0.02
 """Seconds between looks at how far it is."""
+_RECEIVER: Final = "receiver"
 _WINDOW: Final = 500
 """Messages put in a queue at once before the measurement."""
 
@@ -51,6 +53,8 @@ class Contender:
     name: str
     load: Load
     module: str | None = None
+    receiver: str | None = None
+    """Where its telemetry goes: `live`, `hangs`, or nowhere."""
     in_flight: int = PREFETCH
     batch: int = BATCH
     count: int
@@ -101,13 +105,16 @@ class Ground:
             if contender.module is not None:
                 queue = f"meting.{contender.name}"
                 await channel.declare_queue(queue, durable=True, arguments={"x-queue-type": "quorum"})
-            self._start(contender, queue)
+            endpoint = self._receive(contender)
+            self._start(contender, queue, endpoint)
             try:
                 await self._fill(contender, channel, queue, slice(contender.warm_up))
                 await self._done(contender, channel, contender.warm_up)
                 result = await self._time(contender, channel, queue)
             finally:
                 self._supervisor.stop(contender.name)
+            if endpoint:
+                self._check_received(contender, endpoint)
             if contender.module is not None:
                 await channel.queue_delete(queue)
             elif left := (await channel.declare_queue(queue, passive=True)).declaration_result.message_count:
@@ -180,7 +187,27 @@ class Ground:
                 exchange = await channel.get_exchange(partner_exchange(load.partner), ensure=False)
                 await _publish(exchange, load.routing_key, [_message(*m, user_id=load.partner) for m in messages])
 
-    def _start(self, contender: Contender, queue: str) -> None:
+    def _receive(self, contender: Contender) -> str | None:
+        """Starts what its telemetry goes to."""
+        if contender.receiver is None:
+            return None
+        port = free_port()
+        span = f"process {contender.load.routing_key}"
+        program = ["-m", "tests.performance.receiver", str(port), span, contender.receiver]
+        self._supervisor.start(
+            _RECEIVER, [sys.executable, *program], {"PYTHONPATH": str(ROOT)}, f"http://127.0.0.1:{port}"
+        )
+        self._supervisor.wait_ready([_RECEIVER], _PATIENCE)
+        return f"http://127.0.0.1:{port}"
+
+    def _check_received(self, contender: Contender, endpoint: str) -> None:
+        """Every message was traced, or the measurement says nothing."""
+        seen = int(httpx.get(endpoint, trust_env=False).text)
+        self._supervisor.stop(_RECEIVER)
+        if contender.receiver == "live" and seen != contender.count:
+            raise RuntimeError(f"{contender.name}: {seen} messages were traced, not {contender.count}")
+
+    def _start(self, contender: Contender, queue: str, endpoint: str | None) -> None:
         service = contender.load.service
         environment = {"PYTHONPATH": str(ROOT)}
         if contender.module is None:
@@ -194,6 +221,7 @@ class Ground:
                 "PRAKTIJKBUS_PORT": str(free_port()),
                 "PRAKTIJKBUS_PREFETCH": str(contender.in_flight),
                 "PRAKTIJKBUS_BATCH": str(contender.batch),
+                **({"PRAKTIJKBUS_OTLP_ENDPOINT": endpoint} if endpoint else {}),
             }
         else:
             task = Task(
