@@ -3,6 +3,7 @@
 praktijkbus pilot                                     # what `make run` does
 praktijkbus submit events.ndjson --partner wsp-venlo  # your own events, with their receipts
 praktijkbus tell PV-7K3F9-QX2ME                       # the story of one traject
+praktijkbus trace 4bf92f3577b34da6a3ce929d0e0e4736    # what happened in one trace, as a tree with times
 praktijkbus figures --csv                             # funnel, duration, who is late, budget
 praktijkbus parked list                               # what could not be processed, and why
 praktijkbus replay --to billing --stream traject --reden herstel
@@ -34,6 +35,7 @@ from cli.replay import replay
 from cli.secrets import secrets
 from cli.submit import submit
 from cli.tell import tell
+from cli.trace import trace
 from services.chassis.database import connect
 from services.intake import tables
 
@@ -150,7 +152,7 @@ def pilot(state: State = place.STATE) -> None:
         raise typer.Exit(1)
 
 
-for command in (submit, tell, figures, replay, provision, secrets):
+for command in (submit, tell, trace, figures, replay, provision, secrets):
     app.command()(command)
 app.add_typer(parked.app, name="parked")
 

@@ -38,6 +38,8 @@ KWALIFICATIES: Final = ROOT / "deploy" / "kwalificaties.toml"
 VHOST: Final = "praktijkbus"
 KEYS: Final = "sleutels"
 """The name of the database of the keys of persons."""
+TRACES: Final = "traces"
+"""The folder, in the state folder, where the services keep their spans."""
 _READY: Final = 60.0
 
 Say = Callable[[str], None]
@@ -235,6 +237,7 @@ class LocalBus:
                 "PRAKTIJKBUS_PORT": str(port),
                 "PRAKTIJKBUS_PUBLIC_URL": self.persons_url,
                 "PRAKTIJKBUS_SMTP_PORT": str(self._smtp_port),
+                "PRAKTIJKBUS_TRACE_FILE": str(self.state / TRACES / f"{service.name}.jsonl"),
                 **({"PRAKTIJKBUS_CLOCK": str(self.state / "clock")} if self.clock else {}),
                 **self._around_persons(service),
                 **self.extra_settings,

@@ -199,7 +199,11 @@ def _a_mail(phone: str) -> bytes:
 def _a_span(postcode: str) -> bytes:
     request = ExportTraceServiceRequest()
     resource = request.resource_spans.add()
-    for key, value in {"service.namespace": "praktijkbus", "service.name": "matching"}.items():
+    for key, value in {
+        "service.namespace": "praktijkbus",
+        "service.name": "matching",
+        "service.instance.id": "1",
+    }.items():
         resource.resource.attributes.add(key=key).value.string_value = value
     resource.scope_spans.add().spans.add(name=f"process {postcode}")
     return bytes(request.SerializeToString())

@@ -1,12 +1,20 @@
-"""An OTLP receiver: over HTTP, as protobuf, as a real one would take it."""
+"""An OTLP receiver: over HTTP, as protobuf, as a real one would take it.
+
+In the process of the test (`Collector`), or in one of its own, `python -m tests.integration.collector PORT`, of
+which a `Remote` asks what it got.
+"""
 
 import contextlib
+import json
+import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
+import httpx
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -14,12 +22,15 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as Wire
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
+from deploy.local.bus import ROOT
+from deploy.local.processes import Supervisor, free_port
 from services.chassis.telemetry import parts
 
 
 @dataclass(frozen=True)
 class Span:
     service: str
+    instance: str
     name: str
     kind: str
     trace: str
@@ -72,8 +83,9 @@ class Received:
         self.raw[path] = self.raw.get(path, b"") + body
         if path == "/v1/traces":
             for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                of = _service(resource.resource.attributes)
-                self.spans += [_span(of, wire) for scope in resource.scope_spans for wire in scope.spans]
+                about = resource.resource.attributes
+                of, instance = _service(about), str(_attributes(about)["service.instance.id"])
+                self.spans += [_span(of, instance, wire) for scope in resource.scope_spans for wire in scope.spans]
         elif path == "/v1/logs":
             for logs in ExportLogsServiceRequest.FromString(body).resource_logs:
                 of = _service(logs.resource.attributes)
@@ -91,7 +103,7 @@ class Received:
 class Collector(Received):
     """Receives in this process. One that `hangs` takes a request and never answers."""
 
-    def __init__(self, *, hangs: bool = False) -> None:
+    def __init__(self, port: int = 0, *, hangs: bool = False) -> None:
         super().__init__()
         self.asked = threading.Event()
         self._release = threading.Event()
@@ -113,10 +125,17 @@ class Collector(Received):
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
+            def do_GET(self) -> None:
+                content = json.dumps([asdict(span) for span in collector.spans]).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -136,10 +155,30 @@ class Collector(Received):
         return [span for span in self.spans if span.name == name]
 
 
+class Remote:
+    """A collector in a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._supervisor = Supervisor(folder)
+        port = free_port()
+        self.endpoint = f"http://127.0.0.1:{port}"
+        program = [sys.executable, "-m", "tests.integration.collector", str(port)]
+        self._supervisor.start("collector", program, {"PYTHONPATH": str(ROOT)}, self.endpoint)
+        self._supervisor.wait_ready(["collector"], 30)
+
+    async def spans(self) -> list[Span]:
+        """What it got so far."""
+        async with httpx.AsyncClient(trust_env=False) as http:
+            found = (await http.get(self.endpoint)).json()
+        return [Span(**{**span, "links": tuple((trace, of) for trace, of in span["links"])}) for span in found]
+
+    def stop(self) -> None:
+        self._supervisor.stop_all()
+
+
 def _service(attributes: Any) -> str:
     of = _attributes(attributes)
     assert of["service.namespace"] == "praktijkbus"
-    assert of["service.instance.id"]
     return str(of["service.name"])
 
 
@@ -152,9 +191,10 @@ def _attributes(attributes: Any) -> dict[str, str | int]:
     }
 
 
-def _span(service: str, wire: Wire) -> Span:
+def _span(service: str, instance: str, wire: Wire) -> Span:
     return Span(
         service=service,
+        instance=instance,
         name=wire.name,
         kind=Wire.SpanKind.Name(wire.kind).removeprefix("SPAN_KIND_").lower(),
         trace=wire.trace_id.hex(),
@@ -193,3 +233,8 @@ def _points(service: str, metric: Any) -> list[Point]:
         Point(service, _attributes(p.attributes), p.as_int if p.HasField("as_int") else p.as_double, metric.unit)
         for p in points
     ]
+
+
+if __name__ == "__main__":
+    with Collector(int(sys.argv[1])).listening():
+        threading.Event().wait()
