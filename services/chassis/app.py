@@ -33,11 +33,11 @@ from services.chassis.calendar import EXTRA_DAYS, SteppedCalendar, SystemCalenda
 from services.chassis.database import connect, ensure_partitions, is_passing, migrate
 from services.chassis.effects import Effects
 from services.chassis.gauges import Gauges
-from services.chassis.http import Served
 from services.chassis.metrics import INLET, RELAY_ACTIVE
 from services.chassis.relay import Relay
 from services.chassis.runner import Runner
 from services.chassis.service import Service
+from services.chassis.serving import Served
 from services.chassis.settings import Settings, load_settings
 from services.chassis.telemetry import sample
 

@@ -19,6 +19,7 @@ from time import monotonic
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 import httpx
+from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
@@ -164,7 +165,11 @@ class Outlet(Generic[T]):
     def _send(self, things: Sequence[T]) -> None:
         pause, most = _PAUSES
         while True:
-            sent, refused = self._way.deliver(things)
+            try:
+                sent, refused = self._way.deliver(things)
+            except Exception as error:  # a fault of ours must not end the thread, or all that follows is lost
+                _log.error("telemetry not sent", exc_info=error, extra={"signal": self.signal})
+                sent, refused = Sent.NEVER, 0
             if sent is Sent.DONE:
                 self.dropped += refused
                 return
@@ -211,7 +216,7 @@ class Receiver:
     def _refused(self, content: bytes) -> int:
         try:
             partial = self._answer.FromString(content).partial_success
-        except ValueError:  # whatever it answers with, it took them
+        except DecodeError:  # whatever it answers with, it took them
             return 0
         return int(sum(value for field, value in partial.ListFields() if field.name.startswith("rejected")))
 

@@ -7,8 +7,8 @@ import httpx
 
 from contracts.catalogue import Owner
 from contracts.inzage import DOEL_HEADER, ROL_HEADER, Doel
+from services.chassis.calling import Calling
 from services.chassis.effects import FinalFailure
-from services.chassis.http import Calling
 from services.chassis.settings import Settings
 
 _TIMEOUT: Final = 10.0

@@ -1,38 +1,17 @@
-"""Calls over HTTP between services, and their answers, as parts of a trace. No address with an id is told."""
+"""What is served over HTTP, told by its route: an address has an id in it."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
 from time import time_ns
 from typing import TYPE_CHECKING
 
-import httpx
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.chassis.telemetry import Attributes, part, usable
+from services.chassis.telemetry import usable
 
 if TYPE_CHECKING:
     from services.chassis.tracing import Tracing
-
-
-class Calling(httpx.AsyncHTTPTransport):
-    """Sends requests, each as a part of what is in hand: `httpx.AsyncClient(transport=Calling())`."""
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        url = request.url
-        port = url.port or (443 if url.scheme == "https" else 80)
-        asked: Attributes = {
-            "http.request.method": request.method,
-            "server.address": url.host,
-            "server.port": port,
-        }
-        with part(request.method, asked) as call:
-            request.headers.update(call.headers)
-            answer = await super().handle_async_request(request)
-            call.attributes["http.response.status_code"] = answer.status_code
-            if answer.status_code >= HTTPStatus.BAD_REQUEST:
-                call.error = str(answer.status_code)
-            return answer
 
 
 class Served:
