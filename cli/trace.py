@@ -151,8 +151,9 @@ def _show(trace_id: str, found: Sequence[Seen]) -> None:
     began, ended = min(span.since for span in inside), max(span.until for span in inside)
     out = Console(emoji=False, highlight=False)
     out.print(f"[bold]{trace_id}[/bold]  {len(inside)} spans, {_ms(ended - began)} ms")
-    cases = {case for span in inside if (case := span.attributes.get("messaging.message.conversation_id"))}
-    for case in sorted(cases):
+    of_facts = [span for span in inside if not span.name.startswith("create ontvangst.")]
+    cases = {span.attributes.get("messaging.message.conversation_id") for span in of_facts} - {None}
+    for case in sorted(map(str, cases)):
         out.print(f"correlationid {case}")
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("+ms", justify="right")

@@ -5,9 +5,11 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from datetime import date
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from types import SimpleNamespace
+from typing import Any, Protocol
 
 import pytest
 
@@ -20,7 +22,7 @@ from services.chassis import otlp, tracing
 from services.chassis.messages import Dossier, Effect, Emit, Follows, Submission
 from services.chassis.service import Service
 from services.chassis.settings import Settings
-from services.chassis.telemetry import child_of, new_uuid, trace_id
+from services.chassis.telemetry import child_of, new_uuid, sample, trace_id
 from services.chassis.tracing import Tracing
 from services.chassis.work import Work
 from tests.integration import toy
@@ -33,6 +35,12 @@ TRACE, PARENT = THEIRS[3:35], THEIRS[36:52]
 PROCESS = "process budget.vastgesteld"
 CREATE = "create budget.vastgesteld"
 RECEIPT = "create ontvangst.aanvaard"
+MESSAGE = "messaging.message.id"
+
+
+class Export(Protocol):
+    def __call__(self, stand: Stand, collector: Collector, **more: object) -> None:
+        """Has what runs on that stand export there, with more settings."""
 
 
 @pytest.fixture
@@ -50,22 +58,21 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
 
 
 @pytest.fixture
-def exporting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Stand, Collector], None]:
-    def export(stand: Stand, collector: Collector) -> None:
+def exporting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Export]:
+    def export(stand: Stand, collector: Collector, **more: object) -> None:
         plain = stand.settings
 
         def settings(service: Service) -> Settings:
-            return plain(service).model_copy(update={"otlp_endpoint": f"{collector.endpoint}/"})
+            return plain(service).model_copy(update={"otlp_endpoint": f"{collector.endpoint}/"} | more)
 
         monkeypatch.setattr(stand, "settings", settings)
 
-    return export
+    yield export
+    sample(1.0)
 
 
 @pytest.fixture
-async def traced(
-    collector: Collector, toy_stand: Stand, exporting: Callable[[Stand, Collector], None]
-) -> tuple[Stand, Reader]:
+async def traced(collector: Collector, toy_stand: Stand, exporting: Export) -> tuple[Stand, Reader]:
     exporting(toy_stand, collector)
     await toy_stand.run(toy.service)
     return toy_stand, await toy_stand.reader("leerwerkloket")
@@ -119,7 +126,7 @@ async def one(collector: Collector, name: str, wanted: dict[str, str] | None = N
 
 
 async def test_a_submission_is_one_trace_from_the_partner_to_the_next_service(
-    collector: Collector, full_stand: Stand, exporting: Callable[[Stand, Collector], None]
+    collector: Collector, full_stand: Stand, exporting: Export
 ) -> None:
     exporting(full_stand, collector)
     intake, billing = (next(s for s in SERVICES if s.owner is owner) for owner in (Owner.INTAKE, Owner.BILLING))
@@ -237,7 +244,7 @@ async def test_a_failing_handler_is_an_error_without_its_text(
 
 
 async def test_a_message_the_database_refuses_is_told_once(
-    collector: Collector, toy_stand: Stand, exporting: Callable[[Stand, Collector], None]
+    collector: Collector, toy_stand: Stand, exporting: Export
 ) -> None:
     exporting(toy_stand, collector)
     loket = await toy_stand.reader("leerwerkloket")
@@ -293,7 +300,7 @@ async def test_what_is_no_fact_is_an_error_of_ours(traced: tuple[Stand, Reader],
 async def test_another_case_begins_a_trace_and_an_effect_is_a_child(
     collector: Collector,
     toy_stand: Stand,
-    exporting: Callable[[Stand, Collector], None],
+    exporting: Export,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     other = new_uuid()
@@ -365,7 +372,7 @@ async def test_off_means_no_exporter_and_facts_still_carry_their_trace(toy_stand
 
 
 async def test_a_collector_that_hangs_holds_nothing_back(
-    hanging: Collector, toy_stand: Stand, exporting: Callable[[Stand, Collector], None]
+    hanging: Collector, toy_stand: Stand, exporting: Export
 ) -> None:
     exporting(toy_stand, hanging)
     await toy_stand.run(toy.service)
@@ -377,6 +384,106 @@ async def test_a_collector_that_hangs_holds_nothing_back(
     for message_id in sent:
         assert (await loket.final_receipt(message_id))["uitkomst"] == "aanvaard"
     await toy_stand.stop(toy.service)
+
+
+async def test_of_what_is_not_sampled_failures_are_exported_and_all_that_follows_from_them(
+    collector: Collector, toy_stand: Stand, exporting: Export
+) -> None:
+    exporting(toy_stand, collector, trace_ratio=0.0)
+    await toy_stand.run(toy.service)
+    loket = await toy_stand.reader("leerwerkloket")
+    toy.faults.broken = True
+    quiet = await submit(loket, 5)
+    sent = await submit(loket, toy.BREAKS)
+    failed = await eventually(lambda: collector.named(PROCESS))
+    assert {span.attributes[MESSAGE] for span in failed} == {sent}
+    assert all(span.failed and span.parent is None for span in failed)
+    told = await one(collector, "create ontvangst.wacht")
+    assert told.parent == failed[0].id
+    assert told.is_context((await receipt_of(loket, sent))["traceparent"])
+
+    toy.faults.broken = False
+    await loket.final_receipt(sent)
+    retried = await one(collector, PROCESS, {"praktijkbus.outcome": "accepted"})
+    assert (retried.trace, retried.attributes["praktijkbus.attempt"]) == (failed[0].trace, len(failed) + 1)
+    create = await one(collector, CREATE)
+    assert (create.trace, create.parent) == (retried.trace, retried.id)
+
+    async def facts() -> list[dict[str, Any]]:
+        return [fact for fact in loket.facts() if create.is_context(fact["traceparent"])]
+
+    assert (await eventually(facts))[0]["traceparent"].endswith("-01")
+    assert (await receipt_of(loket, quiet))["traceparent"].endswith("-00")
+    assert quiet not in {span.attributes.get(MESSAGE) for span in collector.spans}
+
+
+async def test_of_what_is_not_sampled_what_is_slow_is_exported_and_all_that_follows(
+    collector: Collector, toy_stand: Stand, exporting: Export, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowly(event: Submission[budget.Vastgesteld], work: Work) -> Follows:
+        if event.data.bedrag_cent == 6:
+            time.sleep(0.3)
+        return toy.vastgesteld(event, work)
+
+    monkeypatch.setitem(toy.service.on_submission, CATALOGUE.of(budget.Vastgesteld), slowly)
+    exporting(toy_stand, collector, trace_ratio=0.0, trace_slow=0.25)
+    await toy_stand.run(toy.service)
+    loket = await toy_stand.reader("leerwerkloket")
+    quick, slow = await submit(loket, 5), ""
+    assert (await receipt_of(loket, quick))["traceparent"].endswith("-00")
+    slow = await submit(loket, 6)
+    assert (await receipt_of(loket, slow))["traceparent"].endswith("-01")
+    process, create = await one(collector, PROCESS), await one(collector, CREATE)
+    assert process.attributes[MESSAGE] == slow
+    assert (create.parent, create.trace) == (process.id, process.trace)
+
+
+async def test_a_fact_that_was_long_on_its_way_is_exported(
+    collector: Collector, toy_stand: Stand, exporting: Export
+) -> None:
+    exporting(toy_stand, collector, trace_slow=5.0)
+    await toy_stand.run(toy.service)
+    new = traject_fact(1, traject.Hervat(datum=date(2026, 11, 2)))
+    assert new.traceparent is not None
+    quick = replace(new, traceparent=f"{new.traceparent[:-1]}0")
+    late = replace(quick, id=new_uuid(), sequence=2, recorded=new.recorded - timedelta(seconds=6))
+    await publish_facts(toy_stand, [quick, late])
+    span = await one(collector, "process traject.hervat")
+    assert span.attributes[MESSAGE] == late.id
+    assert span.parent == new.traceparent[36:52]
+
+
+async def test_a_window_that_the_broker_refuses_is_told(
+    collector: Collector, toy_stand: Stand, exporting: Export
+) -> None:
+    exporting(toy_stand, collector, trace_ratio=0.0)
+    watch = Tracing(
+        Owner.BILLING,
+        endpoint=collector.endpoint,
+        amqp_url="amqp://127.0.0.1/x",
+        database_url="postgresql://127.0.0.1/x",
+    )
+    row = SimpleNamespace(routing_key="budget.vastgesteld", body=f'{{"traceparent":"{THEIRS[:-1]}0"}}'.encode())
+    watch.sent([row], [None], time.time_ns())
+    watch.sent([row, row], [None, ConnectionError("amqp://billing:geheim@")], time.time_ns())
+    watch.close()
+    (span,) = await collector.named("send feiten")
+    assert (span.failed, span.attributes["error.type"]) == (True, "builtins.ConnectionError")
+    assert set(span.links) == {(TRACE, PARENT)}
+    assert b"geheim" not in b"".join(collector.raw.values())
+
+
+async def test_what_finds_no_room_is_counted(hanging: Collector, caplog: pytest.LogCaptureFixture) -> None:
+    watch = billing_at(hanging)
+    for _ in range(2):
+        for _ in range(20):
+            with watch.effect("mail", THEIRS, 1):
+                pass
+        assert await asyncio.to_thread(hanging.asked.wait, 10)
+    dropped = watch.dropped()
+    assert dropped["traces",] > 0
+    assert dropped["logs",] == dropped["metrics",] == 0
+    watch.close()
 
 
 def test_closing_waits_two_seconds_at_most(hanging: Collector, caplog: pytest.LogCaptureFixture) -> None:
