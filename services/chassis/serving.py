@@ -1,8 +1,6 @@
 """What is served over HTTP, told by its route: an address has an id in it."""
 
 from collections.abc import Sequence
-from http import HTTPStatus
-from time import time_ns
 from typing import TYPE_CHECKING
 
 from starlette.routing import BaseRoute, Match, Route
@@ -27,20 +25,16 @@ class Served:
         if route is None:
             await self._app(scope, receive, send)
             return
-        status, since = int(HTTPStatus.INTERNAL_SERVER_ERROR), time_ns()
-
-        async def sending(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
         headers = dict(scope["headers"])
         traceparent = usable(headers.get(b"traceparent", b"").decode("latin-1"))
-        try:
+        with self._tracing.serving(scope["method"], scope["scheme"], route.path, traceparent) as told:
+
+            async def sending(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    told.status = message["status"]
+                await send(message)
+
             await self._app(scope, receive, sending)
-        finally:
-            self._tracing.served(scope["method"], scope["scheme"], route.path, status, traceparent, since)
 
     def _route(self, scope: Scope) -> Route | None:
         if scope["type"] != "http":

@@ -179,22 +179,8 @@ class Tracing:
             origins = [origin for origin in origins if is_sampled(origin)]
         if origins:
             attributes = self.messaging("send", names.FACTS) | {BATCH_COUNT: len(rows)}
-            name = f"send {names.FACTS}"
-            self.export(
-                [
-                    _span(
-                        name,
-                        CLIENT,
-                        kept(child_of(None)),
-                        None,
-                        since,
-                        until,
-                        attributes,
-                        links=origins,
-                        error=failed,
-                    )
-                ]
-            )
+            span = (f"send {names.FACTS}", CLIENT, kept(child_of(None)), None, since, until, attributes)
+            self.export([_span(*span, links=origins, error=failed)])
 
     @contextlib.contextmanager
     def effect(self, kind: str, traceparent: str | None, attempt: int) -> "Iterator[EffectTold]":
@@ -222,28 +208,24 @@ class Tracing:
             name = f"deliver {kind}"
             self.export([*spans, _span(name, INTERNAL, own, traceparent, since, until, attributes, error=error)])
 
-    def served(
-        self, method: str, scheme: str, route: str, status: int, traceparent: str | None, since: int
-    ) -> None:
-        """A request over HTTP was answered."""
-        until, error = time_ns(), str(status) if status >= 500 else None
-        self.metrics.record(
-            m.HTTP_SERVER_DURATION, method, scheme, route, status, error, values=[(until - since) / 1e9]
-        )
+    @contextlib.contextmanager
+    def serving(self, method: str, scheme: str, route: str, traceparent: str | None) -> "Iterator[ServedTold]":
+        """While a request over HTTP is answered, that came with `traceparent`."""
         own = child_of(traceparent)
-        if error is not None or until - since > self.slow:
-            own = kept(own)
-        if is_sampled(own):
-            attributes: Attributes = {METHOD: method, SCHEME: scheme, ROUTE: route, STATUS: status}
-            self.export(
-                [
-                    _span(
-                        *(f"{method} {route}", SERVER, own, traceparent, since, until, attributes),
-                        remote=True,
-                        error=error,
-                    )
-                ]
-            )
+        told, since = ServedTold(), time_ns()
+        try:
+            with in_hand(own, self._count_call):
+                yield told
+        finally:
+            until, error = time_ns(), str(told.status) if told.status >= 500 else None
+            series = (method, scheme, route, told.status, error)
+            self.metrics.record(m.HTTP_SERVER_DURATION, *series, values=[(until - since) / 1e9])
+            if error is not None or until - since > self.slow:
+                own = kept(own)
+            if is_sampled(own):
+                attributes: Attributes = {METHOD: method, SCHEME: scheme, ROUTE: route, STATUS: told.status}
+                span = (f"{method} {route}", SERVER, own, traceparent, since, until, attributes)
+                self.export([_span(*span, remote=True, error=error)])
 
     def line(self, at: int, level: str, said: dict[str, object]) -> None:
         """Something was logged, see `logs.Exporting`."""
@@ -298,6 +280,14 @@ class EffectTold:
     outcome: str = "done"
     """What its row says from now on: done, skipped or failed, or open where it is tried again."""
     failure: BaseException | None = None
+
+
+@dataclass(slots=True)
+class ServedTold:
+    """How a request was answered."""
+
+    status: int = 500
+    """Of HTTP; this one where nothing was answered."""
 
 
 class _Note(NamedTuple):

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.chassis.logs import JsonFormatter, about
+from services.chassis.logs import EXPORTING, Exporting, JsonFormatter, about
+from services.chassis.telemetry import in_hand
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 SECRET = "jan@voorbeeld.nl"
@@ -41,6 +42,28 @@ def test_what_is_not_known_is_left_out() -> None:
     assert about(None, None, in_span=True) == {}
     assert about("b-1", "junk", in_span=True) == {"message_id": "b-1"}
     assert about(None, TRACEPARENT, in_span=False) == {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"}
+
+
+def test_a_line_belongs_to_what_is_in_hand() -> None:
+    with in_hand(TRACEPARENT, lambda _: None):
+        said = line("services.notify.smtp", "mail sent")
+        other = line("services.chassis.batch", "x", extra={"trace_id": "0" * 31 + "1"})
+    assert (said["trace_id"], said["span_id"]) == ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
+    assert (other["trace_id"], other.get("span_id")) == ("0" * 31 + "1", None)
+    assert "trace_id" not in line("services.notify.smtp", "mail sent")
+
+
+def test_what_exporting_logs_of_each_request_is_not_exported() -> None:
+    taken: list[tuple[int, str, dict[str, object]]] = []
+    handler = Exporting(lambda *said: taken.append(said))
+    for thread, level in (
+        ("telemetry-logs", logging.INFO),
+        ("telemetry-logs", logging.WARNING),
+        ("x", logging.INFO),
+    ):
+        record = logging.makeLogRecord({"name": "httpx", "levelno": level, "msg": "said", "threadName": thread})
+        handler.handle(record)
+    assert [said["message"] for _, _, said in taken] == ["said", "said"]
 
 
 def test_an_exception_tells_its_kind_and_its_place_but_not_its_text() -> None:
