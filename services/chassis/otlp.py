@@ -153,9 +153,10 @@ class Outlet(Generic[T]):
         self._thread.join(within)
 
     def _work(self) -> None:
-        while not self._closing.is_set():
+        closing = False
+        while not closing:
             self._wake.wait()
-            self._closing.wait(_GATHER)
+            closing = self._closing.wait(_GATHER)  # what is put from now on may come too late, what was is sent
             self._wake.clear()
             while self._queue:
                 self._send([self._queue.popleft() for _ in range(min(_TOGETHER, len(self._queue)))])

@@ -111,10 +111,12 @@ class Ground:
                 await self._fill(contender, channel, queue, slice(contender.warm_up))
                 await self._done(contender, channel, contender.warm_up)
                 result = await self._time(contender, channel, queue)
+                if endpoint and contender.receiver == "live":
+                    await self._received(contender, endpoint)
             finally:
                 self._supervisor.stop(contender.name)
-            if endpoint:
-                self._check_received(contender, endpoint)
+                if endpoint:
+                    self._supervisor.stop(_RECEIVER)
             if contender.module is not None:
                 await channel.queue_delete(queue)
             elif left := (await channel.declare_queue(queue, passive=True)).declaration_result.message_count:
@@ -200,12 +202,18 @@ class Ground:
         self._supervisor.wait_ready([_RECEIVER], _PATIENCE)
         return f"http://127.0.0.1:{port}"
 
-    def _check_received(self, contender: Contender, endpoint: str) -> None:
-        """Every message was traced, or the measurement says nothing."""
-        seen = int(httpx.get(endpoint, trust_env=False).text)
-        self._supervisor.stop(_RECEIVER)
-        if contender.receiver == "live" and seen != contender.count:
-            raise RuntimeError(f"{contender.name}: {seen} messages were traced, not {contender.count}")
+    async def _received(self, contender: Contender, endpoint: str) -> None:
+        """Waits until every message was traced: without that the measurement says nothing."""
+        end = time.monotonic() + _PATIENCE
+        async with httpx.AsyncClient(trust_env=False) as http:
+            while (seen := int((await http.get(endpoint)).text)) < contender.count:
+                if time.monotonic() > end:
+                    raise TimeoutError(f"{contender.name}: {seen} messages were traced, not {contender.count}")
+                await asyncio.sleep(_LOOK)
+        if seen > contender.count:
+            raise RuntimeError(
+                f"{contender.name}: {seen} messages were traced, which is more than {contender.count}"
+            )
 
     def _start(self, contender: Contender, queue: str, endpoint: str | None) -> None:
         service = contender.load.service

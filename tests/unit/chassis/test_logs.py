@@ -56,11 +56,8 @@ def test_a_line_belongs_to_what_is_in_hand() -> None:
 def test_what_exporting_logs_of_each_request_is_not_exported() -> None:
     taken: list[tuple[int, str, dict[str, object]]] = []
     handler = Exporting(lambda *said: taken.append(said))
-    for thread, level in (
-        ("telemetry-logs", logging.INFO),
-        ("telemetry-logs", logging.WARNING),
-        ("x", logging.INFO),
-    ):
+    ours = f"{EXPORTING}logs"
+    for thread, level in ((ours, logging.INFO), (ours, logging.WARNING), ("x", logging.INFO)):
         record = logging.makeLogRecord({"name": "httpx", "levelno": level, "msg": "said", "threadName": thread})
         handler.handle(record)
     assert [said["message"] for _, _, said in taken] == ["said", "said"]
