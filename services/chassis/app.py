@@ -46,8 +46,14 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _HOUSEKEEPING: Final = 6 * 3600.0
+_RELAY_LAG: Final = 60.0
+"""Seconds a committed message may wait to be sent, by whichever process relays, before none is ready."""
 _CLOCK_LOOK: Final = 0.01
 """Seconds between looks at a stepped clock."""
+_OLDEST_UNSENT: Final = text(
+    "SELECT extract(epoch FROM clock_timestamp() - created) FROM outbox"
+    " WHERE sent IS NULL ORDER BY position LIMIT 1"
+)
 
 
 class _Web(uvicorn.Server):
@@ -113,7 +119,9 @@ class App:
             self._web, host=self._settings.host, port=self._settings.port, log_config=None, lifespan="off"
         )
         web = _Web(config)
-        await self._connect()
+        if not await self._connect():
+            await self._engine.dispose()
+            return
         await self._runner.start()
         tasks = [
             asyncio.create_task(self._runner.run(), name="runner"),
@@ -166,17 +174,19 @@ class App:
         """Begins to drain."""
         self._stop.set()
 
-    async def _connect(self) -> None:
-        """Waits for broker and database, so that the order of starting does not matter."""
+    async def _connect(self) -> bool:
+        """Waits for both, so that the order of starting does not matter; False if it was stopped before."""
         while not self._stop.is_set():
             try:
                 async with self._engine.connect() as connection:
                     await connection.execute(text("SELECT 1 FROM inbox LIMIT 1"))
                 await self._broker.connect()
-                return
+                return True
             except Exception as error:
                 _log.warning("waiting for broker and database", extra={"cause": type(error).__qualname__})
-                await asyncio.sleep(0.5)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), 0.5)
+        return False
 
     def _committed(self) -> None:
         self._relay.wake()
@@ -210,14 +220,17 @@ class App:
         return JSONResponse({"service": self._service.name, "live": True})
 
     async def _ready(self, _: Request) -> JSONResponse:
-        """Broker, consumers and database; what cannot do its work is not ready."""
+        """Broker, consumers, database and relay; what cannot do its work is not ready.
+
+        Who stands by is ready: its consumers wait for their turn, and what the other relays is sent.
+        """
         checks = {"consumers": self._runner.consuming, "broker": await self._broker.ping(timeout=2)}
         try:
             async with self._engine.connect() as connection:
-                await connection.execute(text("SELECT 1"))
-            checks["database"] = True
+                waited = await connection.scalar(_OLDEST_UNSENT)
+            checks |= {"database": True, "relay": waited is None or waited <= _RELAY_LAG}
         except Exception:
-            checks["database"] = False
+            checks |= {"database": False, "relay": False}
         ready = all(checks.values())
         return JSONResponse(
             {"service": self._service.name, "ready": ready, **checks}, status_code=200 if ready else 503
