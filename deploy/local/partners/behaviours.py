@@ -790,6 +790,7 @@ class Leerwerkloket(Behaviour):
                     yield self._erase(dossier)
 
     def _assign(self, dossier: Dossier, school: str, na: int) -> Plan:
+        """Refused if it ended a moment ago, which the loket may not have heard of yet."""
         data = traject.BetrokkeneToegewezen(rol=Rol.OPLEIDER, partner=school)
         return _about(
             dossier,
@@ -797,6 +798,7 @@ class Leerwerkloket(Behaviour):
             lambda _: data if dossier.loopt and dossier.starts == 0 else None,
             traject.BetrokkeneToegewezen,
             na,
+            mag=(Code.STATUS_PAST_NIET,),
         )
 
     def _reopen(
@@ -953,13 +955,20 @@ def _at(dossier: Dossier, place: Werkplek) -> dict[str, str]:
     }
 
 
-def _about(dossier: Dossier, naam: str, make: Callable[[date], Data | None], fact: type[Data], na: int) -> Plan:
-    """A plan about the traject itself."""
+def _about(
+    dossier: Dossier,
+    naam: str,
+    make: Callable[[date], Data | None],
+    fact: type[Data],
+    na: int,
+    mag: tuple[Code, ...] = (),
+) -> Plan:
+    """A plan about the traject itself, which may also end in one of `mag`."""
 
     def claim(day: date) -> Claim | None:
         data = make(day)
-        mag = _STOPPED if dossier.verloop in STOPS else ()
-        return None if data is None else Claim(fact, data, dossier.nummer, kandidaat=dossier.kandidaat, mag=mag)
+        ends = _STOPPED if dossier.verloop in STOPS else mag
+        return None if data is None else Claim(fact, data, dossier.nummer, kandidaat=dossier.kandidaat, mag=ends)
 
     return Plan(naam, claim, na)
 
