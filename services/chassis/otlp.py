@@ -318,12 +318,11 @@ def _pair(key: str, value: str | int) -> bytes:
 
 def _field(number: int, content: bytes) -> bytes:
     """A field with bytes, a text or a message in it (its number is at most 15)."""
-    return bytes([number << 3 | 2]) + _varint(len(content)) + content
+    size = len(content)
+    return (bytes((number << 3 | 2, size)) if size < 128 else bytes([number << 3 | 2]) + _varint(size)) + content
 
 
 def _varint(number: int) -> bytes:
-    if number < 128:
-        return bytes([number])
     written = bytearray()
     while number > 127:
         written.append(number & 127 | 128)

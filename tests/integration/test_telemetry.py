@@ -78,6 +78,11 @@ async def traced(collector: Collector, toy_stand: Stand, exporting: Export) -> t
     return toy_stand, await toy_stand.reader("leerwerkloket")
 
 
+def billing_at(collector: Collector) -> Tracing:
+    address = "amqp://billing:geheim@127.0.0.1:5672/x", "postgresql+asyncpg://billing:geheim@127.0.0.1:5432/x"
+    return Tracing(Owner.BILLING, endpoint=collector.endpoint, amqp_url=address[0], database_url=address[1])
+
+
 def amount(cents: int) -> budget.Vastgesteld:
     return budget.Vastgesteld(bedrag_cent=cents, van=date(2026, 1, 1), tot=date(2026, 12, 31))
 
@@ -453,16 +458,8 @@ async def test_a_fact_that_was_long_on_its_way_is_exported(
     assert span.parent == new.traceparent[36:52]
 
 
-async def test_a_window_that_the_broker_refuses_is_told(
-    collector: Collector, toy_stand: Stand, exporting: Export
-) -> None:
-    exporting(toy_stand, collector, trace_ratio=0.0)
-    watch = Tracing(
-        Owner.BILLING,
-        endpoint=collector.endpoint,
-        amqp_url="amqp://127.0.0.1/x",
-        database_url="postgresql://127.0.0.1/x",
-    )
+async def test_a_window_that_the_broker_refuses_is_told(collector: Collector) -> None:
+    watch = billing_at(collector)
     row = SimpleNamespace(routing_key="budget.vastgesteld", body=f'{{"traceparent":"{THEIRS[:-1]}0"}}'.encode())
     watch.sent([row], [None], time.time_ns())
     watch.sent([row, row], [None, ConnectionError("amqp://billing:geheim@")], time.time_ns())
@@ -495,11 +492,6 @@ def test_closing_waits_two_seconds_at_most(hanging: Collector, caplog: pytest.Lo
     began = time.monotonic()
     watch.close()
     assert time.monotonic() - began < 3
-
-
-def billing_at(collector: Collector) -> Tracing:
-    address = "amqp://billing:geheim@127.0.0.1:5672/x", "postgresql+asyncpg://billing:geheim@127.0.0.1:5432/x"
-    return Tracing(Owner.BILLING, endpoint=collector.endpoint, amqp_url=address[0], database_url=address[1])
 
 
 def test_closing_exports_what_is_left(collector: Collector) -> None:
