@@ -43,10 +43,10 @@ class Seen:
     def how(self) -> str:
         """How it went, in short."""
         told = [self.attributes[key] for key in _TOLD if key in self.attributes]
-        if "praktijkbus.attempt" in self.attributes:
-            told.append(f"attempt {self.attributes['praktijkbus.attempt']}")
-        if "messaging.batch.message_count" in self.attributes:
-            told.append(f"{self.attributes['messaging.batch.message_count']} messages")
+        if (attempt := self.attributes.get("praktijkbus.attempt", "1")) != "1":
+            told.append(f"attempt {attempt}")
+        if count := self.attributes.get("messaging.batch.message_count"):
+            told.append("1 message" if count == "1" else f"{count} messages")
         return ", ".join(dict.fromkeys(told))
 
 
