@@ -38,6 +38,10 @@ check: $(DEV) ## formatting, lint, types, the rules of the house, generated file
 chaos: $(DEV) ## kills what can be killed and counts what was lost
 	@$(RUN) -m pytest tests/chaos $(ARGS)
 
+.PHONY: test-deploy
+test-deploy: $(DEV) ## builds the images, runs the stack in containers, rolls and upgrades it; writes build/deploy.json
+	@$(RUN) -m pytest tests/stack $(ARGS)
+
 .PHONY: bench
 bench: $(DEV) ## how fast, beside what else one could have written; writes build/bench.json
 	@$(RUN) -m tests.performance $(ARGS)

@@ -2,6 +2,7 @@
 
     python -m deploy.proef begin               # sets the clock that all go by, before the services start
     python -m deploy.proef play --trajecten 20 # plays, or plays on, and prints the reckoning as JSON
+    python -m deploy.proef play --on           # goes on with more people until it is told to stop (SIGTERM)
 
 Exit code of `play`: 0 the books balance, 1 they do not.
 """
@@ -10,8 +11,10 @@ import asyncio
 import email
 import email.policy
 import json
+import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -35,6 +38,8 @@ from services.chassis.database import connect
 from services.chassis.service import Service
 
 _PORT = 8080
+_MORE = 10
+"""People who come in with each round of those that go on."""
 _PAGE = 200
 """Mails asked for at once."""
 _FRESH = 0.5
@@ -44,6 +49,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__d
 Clock = Annotated[Path, typer.Option(help="The file with the time.", envvar="PRAKTIJKBUS_CLOCK")]
 State = Annotated[Path, typer.Option(help="The folder with bus.json.", envvar="PRAKTIJKBUS_STATE")]
 Partners = Annotated[Path, typer.Option(help="The partner registry.", envvar="PRAKTIJKBUS_PARTNERS")]
+On = Annotated[bool, typer.Option("--on", help="Go on with more people until told to stop.")]
 Trajecten = Annotated[int, typer.Option(help="How many people are on the bus afterwards.", min=1)]
 
 
@@ -94,11 +100,17 @@ def begin(clock: Clock) -> None:
 
 
 @app.command()
-def play(clock: Clock, state: State, partners: Partners, trajecten: Trajecten = 20) -> None:
+def play(clock: Clock, state: State, partners: Partners, trajecten: Trajecten = 20, on: On = False) -> None:
     """Plays until everything that was to happen has happened, and balances the books."""
     SteppedCalendar.begin(clock, BEGIN)
     stack = Stack(state, partners, clock)
-    seconds = uvloop.run(_play(stack, trajecten))
+    told = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: told.set())
+    there = trajecten
+    seconds = uvloop.run(_play(stack, there))
+    while on and not told.is_set():
+        there += _MORE
+        seconds += uvloop.run(_play(stack, there))
     figures = asyncio.run(reckon(stack))
     figures.seconds = round(seconds, 1)
     json.dump(asdict(figures), sys.stdout)
