@@ -110,7 +110,7 @@ def load(stack: Stack) -> Iterator[Callable[[], Json]]:
             yield reckoning
         finally:
             if not playing.done():
-                stack.docker("rm", "--force", "--time", "0", PLAYER)
+                stack.docker("kill", PLAYER)
 
 
 def await_(condition: Callable[[], bool], beside: "Future[str]") -> None:
