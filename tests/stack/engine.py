@@ -184,7 +184,10 @@ def _for_builds(state: Path) -> tuple[str, list[str]]:
     settings: dict[str, str] = {}
     for name, value in re.findall(r"^(?:global|:env:)\.([a-z-]+)='(.*)'$", asked.stdout, re.MULTILINE):
         settings[name] = value.replace("\\n", " ")
-    given += [Path(path) for path in re.findall(r"(?:file://|(?<=\s)|^)(/[^\s']+)", " ".join(settings.values()))]
+    said = " ".join(settings.values())
+    # An index in a folder says where the files are by `..`.
+    given += [Path(path).parent for path in re.findall(r"file://(/[^\s]+/[^\s]+)", said)]
+    given += [Path(path) for path in re.findall(r"(?:^|(?<=\s))/[^\s]+", said)]
     (state / "pip.conf").write_text(
         "[global]\n" + "".join(f"{name} = {value}\n" for name, value in settings.items())
     )
