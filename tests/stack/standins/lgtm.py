@@ -1,5 +1,9 @@
 #!/usr/bin/python3
-"""Takes OTLP over HTTP: metrics go on to Prometheus, traces and logs are counted and kept in /data."""
+"""Takes OTLP over HTTP: metrics go on to Prometheus, traces and logs are kept in /data.
+
+Debian's Prometheus is built without its OTLP receiver. Debian's vmagent stands in for that: it gives metrics the
+same names, and with RELABEL the same labels, and writes them to Prometheus.
+"""
 
 import http.client
 import os
@@ -12,6 +16,15 @@ from pathlib import Path
 from typing import Any
 
 DATA = Path("/data")
+RELABEL = """
+- source_labels: [service_namespace, service_name]
+  separator: /
+  target_label: job
+- source_labels: [service_instance_id]
+  target_label: instance
+- regex: (service|telemetry)_.+
+  action: labeldrop
+"""
 LOCK = threading.Lock()
 
 
@@ -34,17 +47,17 @@ class Receiver(BaseHTTPRequestHandler):
             self._answer(404, b"")
 
     def _pass_on(self, body: bytes) -> tuple[int, bytes]:
-        prometheus = http.client.HTTPConnection("127.0.0.1", 9090, timeout=10)
+        agent = http.client.HTTPConnection("127.0.0.1", 8429, timeout=10)
         about = ("Content-Type", "Content-Encoding")
         headers = {name: self.headers[name] for name in about if name in self.headers}
         try:
-            prometheus.request("POST", "/api/v1/otlp/v1/metrics", body, headers)
-            answer = prometheus.getresponse()
+            agent.request("POST", "/opentelemetry/v1/metrics", body, headers)
+            answer = agent.getresponse()
             return answer.status, answer.read()
         except OSError:
             return 503, b""
         finally:
-            prometheus.close()
+            agent.close()
 
     def _answer(self, status: int, body: bytes) -> None:
         self.send_response(status)
@@ -62,15 +75,28 @@ prometheus = subprocess.Popen(
         "/usr/bin/prometheus",
         "--config.file=/otel-lgtm/prometheus.yaml",
         f"--storage.tsdb.path={DATA / 'prometheus'}",
-        "--enable-feature=otlp-write-receiver,exemplar-storage",
+        "--web.enable-remote-write-receiver",
         "--web.listen-address=0.0.0.0:9090",
+    ]
+)
+(DATA / "relabel.yaml").write_text(RELABEL)
+agent = subprocess.Popen(
+    [
+        "/usr/bin/vmagent",
+        "-httpListenAddr=127.0.0.1:8429",
+        "-opentelemetry.usePrometheusNaming",
+        "-remoteWrite.url=http://127.0.0.1:9090/api/v1/write",
+        "-remoteWrite.forcePromProto",
+        f"-remoteWrite.relabelConfig={DATA / 'relabel.yaml'}",
+        f"-remoteWrite.tmpDataPath={DATA / 'vmagent'}",
     ]
 )
 
 
 def stop(*_: Any) -> None:
-    prometheus.terminate()
-    prometheus.wait()
+    for process in (agent, prometheus):
+        process.terminate()
+        process.wait()
     os._exit(0)
 
 
