@@ -10,7 +10,7 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -115,6 +115,27 @@ class App:
 
     async def run(self) -> None:
         """Runs until `stop`. What is in hand is committed and acknowledged first."""
+        async with self._exporting():
+            await self._run()
+
+    @contextlib.asynccontextmanager
+    async def _exporting(self) -> AsyncIterator[None]:
+        """Has all that is logged meanwhile exported, and at the end what is left."""
+        if self._tracing is None:
+            yield
+            return
+        exporting = logs.Exporting(self._tracing.line)
+        logging.getLogger().addHandler(exporting)
+        try:
+            yield
+        finally:
+            logging.getLogger().removeHandler(exporting)
+            if self._gauges is not None:
+                self._gauges.hand_over()
+                await self._gauges.close()
+            await asyncio.to_thread(self._tracing.close)
+
+    async def _run(self) -> None:
         config = uvicorn.Config(
             self._web, host=self._settings.host, port=self._settings.port, log_config=None, lifespan="off"
         )
@@ -134,9 +155,6 @@ class App:
             for_ever.append(asyncio.create_task(self._follow_clock(), name="clock"))
         if self._gauges is not None:
             for_ever.append(asyncio.create_task(self._gauges.run(self._settings.metrics_every), name="gauges"))
-        exporting = None if self._tracing is None else logs.Exporting(self._tracing.line)
-        if exporting is not None:
-            logging.getLogger().addHandler(exporting)
         stop = asyncio.create_task(self._stop.wait(), name="stop")
         _log.info("started")
         try:
@@ -157,13 +175,6 @@ class App:
             for close in self._service.closing:
                 await close()
             _log.info("stopped")
-            if self._gauges is not None:
-                self._gauges.hand_over()
-                await self._gauges.close()
-            if exporting is not None:
-                logging.getLogger().removeHandler(exporting)
-            if self._tracing is not None:
-                await asyncio.to_thread(self._tracing.close)
 
     @property
     def consuming(self) -> bool:

@@ -261,3 +261,15 @@ async def test_lines_of_the_log_tell_their_message_and_trace_but_not_what_an_err
         return [line for line in await failed() if line.attributes.get("correlationid") == fact.correlationid]
 
     assert (await eventually(of_the_case))[0].trace == trace_id(fact.traceparent)
+
+
+async def test_the_first_and_the_last_that_is_logged_is_exported(
+    collector: Collector, toy_stand: Stand, exporting: Export, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    exporting(toy_stand)
+    await toy_stand.run(toy.service)
+    await toy_stand.stop(toy.service)
+    ours = [line.text for line in collector.logs if line.attributes["logger"] == "services.chassis.app"]
+    assert ours == ["started", "stopped"]
+    assert collector.metrics[m.RELAY_ACTIVE.name]
