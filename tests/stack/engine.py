@@ -108,7 +108,7 @@ def find_or_prepare(state: Path, say: Say) -> Engine:
     try:
         engine.run("docker", "pull", "--quiet", images["python"], timeout=300)
     except (RuntimeError, subprocess.TimeoutExpired):
-        say("Images cannot be pulled here: making stand-ins …")
+        say("Images cannot be pulled here; there are stand-ins for them.")
         _make_standins(engine, images, say)
     return engine
 
