@@ -183,6 +183,7 @@ def engine(report: Json, pytestconfig: pytest.Config) -> Engine:
 @pytest.fixture(scope="module")
 def built(engine: Engine) -> Iterator[Stack]:
     stack = Stack(engine, STATE / "checkout")
+    stack.end()  # of a run that was killed
     stack.follow(commands()["install"][:1])
     yield stack
     stack.end()
