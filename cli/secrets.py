@@ -4,7 +4,7 @@ accounts/<name>        broker passwords of services and partners; a partner is h
 tokens/<name>          what a partner, or notify, shows to intake when it asks for person data
 persons/               intake's keys around person data, and intake.pub.json for partners
 services/<name>/       what one service is told: a file a setting
-rabbitmq/ postgres/ grafana/   administrators, certificate, the databases and their owners
+rabbitmq/ postgres/    administrators, certificate, the databases and their owners
 beheer/bus.json        where everything is, for this command line
 """
 
@@ -58,7 +58,6 @@ def secrets(
     _write(folder / "rabbitmq" / "admin.conf", f"default_user = {_ADMIN}\ndefault_pass = {admin}\n")
     if not (folder / "rabbitmq" / "server.pem").exists():
         _certify(folder / "rabbitmq", host)
-    _drawn(folder / "grafana" / "password")
 
     databases = [*services, KEYS, *(["partners"] if proef else [])]
     _drawn(folder / "postgres" / "password")
