@@ -131,7 +131,7 @@ def _say(line: str) -> None:
 def main() -> None:
     asked = argparse.ArgumentParser(prog="python -m tests.performance", description=__doc__)
     asked.add_argument("--messages", type=int, default=4000, help="for the fastest, in one round")
-    asked.add_argument("--rounds", type=int, default=3)
+    asked.add_argument("--rounds", type=int, default=5)
     asked.add_argument("--only", nargs="*", default=[], help="some contenders by name; writes no file")
     given = asked.parse_args()
     results = asyncio.run(measure(given.messages, given.rounds, given.only))
