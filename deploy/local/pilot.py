@@ -113,11 +113,11 @@ class Conductor:
         Some thousands of times in a minute, so without a client library, over a connection that stays.
         """
         try:
-            if instance not in self._open:
-                self._open[instance] = await asyncio.open_connection(*instance)
-            reader, writer = self._open[instance]
-            writer.write(b"GET /rest HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
             async with asyncio.timeout(5):
+                if instance not in self._open:
+                    self._open[instance] = await asyncio.open_connection(*instance)
+                reader, writer = self._open[instance]
+                writer.write(b"GET /rest HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
                 body = await reader.readexactly(int(length[1]) if length else 0)

@@ -3,6 +3,7 @@
 What is counted, and in how many seconds, is written to `build/deploy.json`.
 """
 
+import hashlib
 import io
 import json
 import re
@@ -30,11 +31,12 @@ from tests.stack.engine import Engine, find_or_prepare
 pytestmark = pytest.mark.timeout(1200)
 NAMES: Final = [service.name for service in SERVICES]
 LIMIT_MB: Final = 250
-PROJECT: Final = "praktijkbus-proef"
-PREVIOUS: Final = "vorige"
-PLAYER: Final = "praktijkbus-proef-speelt"
-PORTS: Final = ("AMQPS", "MAILPIT", "GRAFANA", "PROMETHEUS")
 STATE: Final = ROOT / ".run" / "stack"
+# Of this checkout alone: name servers of networks with the same name know each other's containers.
+PROJECT: Final = f"praktijkbus-{hashlib.sha256(str(STATE.resolve()).encode()).hexdigest()[:8]}"
+PREVIOUS: Final = "vorige"
+PLAYER: Final = f"{PROJECT}-speelt"
+PORTS: Final = ("AMQPS", "MAILPIT", "GRAFANA", "PROMETHEUS")
 
 Json = dict[str, Any]
 
