@@ -6,7 +6,6 @@ same names, and with RELABEL the same labels, and writes them to Prometheus.
 """
 
 import http.client
-import os
 import signal
 import subprocess
 import sys
@@ -94,10 +93,9 @@ agent = subprocess.Popen(
 
 
 def stop(*_: Any) -> None:
-    for process in (agent, prometheus):
-        process.terminate()
-        process.wait()
-    os._exit(0)
+    """What waits for Prometheus below goes on when it has ended."""
+    agent.terminate()
+    prometheus.terminate()
 
 
 for number in (signal.SIGTERM, signal.SIGINT):
