@@ -21,7 +21,7 @@ from services.chassis import names
 from tests import watching
 from tests.stack import shortened
 from tests.stack.engine import Engine
-from tests.stack.test_stack import STATE, Stack, commands
+from tests.stack.test_stack import PROJECT, STATE, Stack, commands
 from tests.stack.troubles import DOWN, IN_TURN, TOGETHER, Alerts, Ground, Trouble, manage
 
 pytestmark = pytest.mark.timeout(900)
@@ -60,7 +60,7 @@ class OnStack:
         self._find()
 
     def _stopped(self, name: str) -> list[str]:
-        by = ("label=com.docker.compose.project=praktijkbus-proef", f"label=com.docker.compose.service={name}")
+        by = (f"label=com.docker.compose.project={PROJECT}", f"label=com.docker.compose.service={name}")
         return self._stack.docker("ps", "-aq", "--no-trunc", "--filter", by[0], "--filter", by[1]).split()
 
     def rabbitmqctl(self, *words: str) -> None:
