@@ -394,9 +394,10 @@ def _of(instrument: Instrument, series: Series) -> list[KeyValue]:
 
 
 def _attributes(attributes: Attributes) -> list[KeyValue]:
-    return [
-        KeyValue(
-            key=key, value=AnyValue(string_value=value) if isinstance(value, str) else AnyValue(int_value=value)
-        )
-        for key, value in attributes.items()
-    ]
+    return [KeyValue(key=key, value=_value(value)) for key, value in attributes.items()]
+
+
+def _value(value: str | int) -> AnyValue:
+    if isinstance(value, bool):
+        return AnyValue(bool_value=value)
+    return AnyValue(string_value=value) if isinstance(value, str) else AnyValue(int_value=value)

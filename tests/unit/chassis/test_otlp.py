@@ -85,7 +85,7 @@ def test_a_span_keeps_its_place_in_the_trace() -> None:
 
 
 def test_lines_carry_trace_and_severity() -> None:
-    line = Line(7, "WARNING", "mail not sent", {"code": 550, "correlationid": "c"}, "4b" * 16, "0f" * 8)
+    line = Line(7, "WARNING", "mail not sent", {"code": 550, "final": True, "case": "c"}, "4b" * 16, "0f" * 8)
     (resource,) = ExportLogsServiceRequest.FromString(Encoder(RESOURCE).lines([line])).resource_logs
     (record,) = resource.scope_logs[0].log_records
     assert (record.severity_number, record.severity_text, record.body.string_value) == (
@@ -94,7 +94,8 @@ def test_lines_carry_trace_and_severity() -> None:
         "mail not sent",
     )
     assert (record.trace_id.hex(), record.span_id.hex()) == ("4b" * 16, "0f" * 8)
-    assert {a.key for a in record.attributes} == {"code", "correlationid"}
+    said = {each.key: each.value for each in record.attributes}
+    assert (said["code"].int_value, said["final"].bool_value, said["case"].string_value) == (550, True, "c")
 
 
 def test_metrics_say_what_they_are() -> None:
