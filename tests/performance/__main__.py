@@ -94,12 +94,17 @@ async def _rounds(ground: Ground, messages: int, rounds: int, only: list[str]) -
 
 
 def report(results: dict[str, list[Round]], messages: int) -> dict[str, Any]:
-    """Medians and ratios under their names, then everything they come from."""
+    """Medians and ratios under their names, then everything they come from.
+
+    A ratio is the median of those of each round: the machine itself may be twice as fast in one as in another.
+    """
     medians = {name: statistics.median(item.per_second for item in found) for name, found in results.items()}
     ratios = {
-        name: medians[ours] / medians[theirs]
+        name: statistics.median(
+            our.per_second / their.per_second for our, their in zip(results[ours], results[theirs], strict=True)
+        )
         for name, (ours, theirs) in RATIOS.items()
-        if ours in medians and theirs in medians
+        if ours in results and theirs in results
     }
     return {
         **{name: round(median, 1) for name, median in medians.items()},
