@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -25,6 +25,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from deploy.local.bus import ROOT
 from deploy.local.processes import Supervisor, free_port
 from services.chassis.telemetry import parts
+
+if TYPE_CHECKING:
+    from tests.stand import Stand
 
 
 @dataclass(frozen=True)
@@ -233,6 +236,11 @@ def _points(service: str, metric: Any) -> list[Point]:
         Point(service, _attributes(p.attributes), p.as_int if p.HasField("as_int") else p.as_double, metric.unit)
         for p in points
     ]
+
+
+class Export(Protocol):
+    def __call__(self, stand: "Stand", collector: Collector, **more: object) -> None:
+        """Has what runs on that stand export there, with more settings."""
 
 
 if __name__ == "__main__":

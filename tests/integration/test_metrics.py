@@ -1,7 +1,6 @@
 """Metrics and logs as a receiver gets them, of messages on the real broker and database."""
 
 import logging
-from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -13,44 +12,19 @@ from contracts import budget, erkenning, traject
 from services.billing.gauges import BUDGET_LEFT, BUDGET_TOTAL
 from services.billing.handlers import service as billing
 from services.chassis import metrics as m
-from services.chassis import otlp
 from services.chassis.calendar import SteppedCalendar
 from services.chassis.messages import Effect
 from services.chassis.relay import Relay
-from services.chassis.service import Service
-from services.chassis.settings import Settings
 from services.chassis.telemetry import trace_id
 from services.notify.gauges import DEADLINES_OVERDUE
 from services.notify.handlers import service as notify
 from tests.integration import toy
-from tests.integration.collector import Collector, Logged, Point, Span
+from tests.integration.collector import Collector, Export, Logged, Point, Span
 from tests.integration.facts import publish_facts, traject_fact
 from tests.stand import Stand, eventually
 from tests.unit.notify.given import a_number, a_request
 
-Export = Callable[[Stand], None]
 BILLING = "praktijkbus-billing"
-
-
-@pytest.fixture
-def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    monkeypatch.setattr(otlp, "_GATHER", 0.05)
-    with Collector().listening() as made:
-        yield made
-
-
-@pytest.fixture
-def exporting(monkeypatch: pytest.MonkeyPatch, collector: Collector) -> Export:
-    def export(stand: Stand) -> None:
-        plain = stand.settings
-
-        def settings(service: Service) -> Settings:
-            told = {"otlp_endpoint": collector.endpoint, "metrics_every": 0.1}
-            return plain(service).model_copy(update=told)
-
-        monkeypatch.setattr(stand, "settings", settings)
-
-    return export
 
 
 async def says(collector: Collector, instrument: m.Instrument, value: float, **wanted: str | int) -> Point:
@@ -89,7 +63,7 @@ def amount(cents: int) -> budget.Vastgesteld:
 async def test_what_became_of_messages_is_counted(
     collector: Collector, toy_stand: Stand, exporting: Export
 ) -> None:
-    exporting(toy_stand)
+    exporting(toy_stand, collector, metrics_every=0.1)
     await toy_stand.run(toy.service)
     loket = await toy_stand.reader("leerwerkloket")
     for cents in (1, 2, toy.TOO_MUCH + 1):
@@ -126,7 +100,7 @@ async def test_what_became_of_messages_is_counted(
 async def test_what_is_set_aside_is_told_by_partner_and_cause(
     collector: Collector, toy_stand: Stand, exporting: Export
 ) -> None:
-    exporting(toy_stand)
+    exporting(toy_stand, collector, metrics_every=0.1)
     await toy_stand.run(toy.service)
     loket = await toy_stand.reader("leerwerkloket")
     toy.faults.broken = True
@@ -152,7 +126,7 @@ async def test_what_was_not_sent_is_told_with_its_age(
         return 0
 
     monkeypatch.setattr(Relay, "_pass_on", away)
-    exporting(toy_stand)
+    exporting(toy_stand, collector, metrics_every=0.1)
     await toy_stand.run(toy.service)
     loket = await toy_stand.reader("leerwerkloket")
     await loket.submit(budget.Vastgesteld, amount(1), subject="POW")
@@ -175,7 +149,7 @@ async def test_attempts_at_effects_are_counted_by_outcome(
             raise OSError("jan@voorbeeld.nl")
 
     monkeypatch.setitem(toy.service.performers, "mail", fail_once)
-    exporting(toy_stand)
+    exporting(toy_stand, collector, metrics_every=0.1)
     async with toy_stand.engines["billing"].begin() as connection:
         for key, when in (("m", "0"), ("n", "1 day")):
             values = f"('{key}', 'mail', '{{}}', now() + interval '{when}')"
@@ -192,7 +166,7 @@ async def test_a_gauge_that_cannot_be_read_stops_nothing(
 ) -> None:
     gauge = m.Instrument("praktijkbus.nergens", m.Kind.GAUGE, "{x}", (), "There is no such table.")
     monkeypatch.setattr(toy.service, "readings", (m.Reading((gauge,), "SELECT count(*) FROM nergens"),))
-    exporting(toy_stand)
+    exporting(toy_stand, collector, metrics_every=0.1)
     await toy_stand.run(toy.service)
     await says(collector, m.OUTBOX, 0)
     assert gauge.name not in collector.metrics
@@ -205,7 +179,7 @@ async def test_budget_and_deadlines_are_measured(
 ) -> None:
     clock = SteppedCalendar.begin(tmp_path / "clock", datetime(2026, 11, 2, 8, 30, tzinfo=UTC))
     full_stand.clock = tmp_path / "clock"
-    exporting(full_stand)
+    exporting(full_stand, collector, metrics_every=0.1)
     for service in (billing, notify):
         await full_stand.run(service)
     loket = await full_stand.reader("leerwerkloket")
@@ -231,7 +205,7 @@ async def test_lines_of_the_log_tell_their_message_and_trace_but_not_what_an_err
     collector: Collector, toy_stand: Stand, exporting: Export, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    exporting(toy_stand)
+    exporting(toy_stand, collector, metrics_every=0.1)
     await toy_stand.run(toy.service)
     loket = await toy_stand.reader("leerwerkloket")
     toy.faults.broken = True
@@ -267,7 +241,7 @@ async def test_the_first_and_the_last_that_is_logged_is_exported(
     collector: Collector, toy_stand: Stand, exporting: Export, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    exporting(toy_stand)
+    exporting(toy_stand, collector, metrics_every=0.1)
     await toy_stand.run(toy.service)
     await toy_stand.stop(toy.service)
     ours = [line.text for line in collector.logs if line.attributes["logger"] == "services.chassis.app"]

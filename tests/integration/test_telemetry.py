@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
@@ -18,15 +18,13 @@ from contracts.catalogue import CATALOGUE, Owner
 from contracts.fields import Rol
 from deploy.local.bus import SERVICES
 from deploy.local.client import submission
-from services.chassis import otlp, tracing
+from services.chassis import tracing
 from services.chassis.messages import Dossier, Effect, Emit, Follows, Submission
-from services.chassis.service import Service
-from services.chassis.settings import Settings
-from services.chassis.telemetry import child_of, new_uuid, sample, trace_id
+from services.chassis.telemetry import child_of, new_uuid, trace_id
 from services.chassis.tracing import Tracing
 from services.chassis.work import Work
 from tests.integration import toy
-from tests.integration.collector import Collector, Span
+from tests.integration.collector import Collector, Export, Span
 from tests.integration.facts import publish_facts, traject_fact
 from tests.stand import Reader, Stand, eventually
 
@@ -38,37 +36,11 @@ RECEIPT = "create ontvangst.aanvaard"
 MESSAGE = "messaging.message.id"
 
 
-class Export(Protocol):
-    def __call__(self, stand: Stand, collector: Collector, **more: object) -> None:
-        """Has what runs on that stand export there, with more settings."""
-
-
-@pytest.fixture
-def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    monkeypatch.setattr(otlp, "_GATHER", 0.05)
-    with Collector().listening() as made:
-        yield made
-
-
 @pytest.fixture
 def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     monkeypatch.setattr(tracing, "_ROOM", 8)
     with Collector(hangs=True).listening() as made:
         yield made
-
-
-@pytest.fixture
-def exporting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Export]:
-    def export(stand: Stand, collector: Collector, **more: object) -> None:
-        plain = stand.settings
-
-        def settings(service: Service) -> Settings:
-            return plain(service).model_copy(update={"otlp_endpoint": f"{collector.endpoint}/"} | more)
-
-        monkeypatch.setattr(stand, "settings", settings)
-
-    yield export
-    sample(1.0)
 
 
 @pytest.fixture
