@@ -284,19 +284,14 @@ class LocalBus:
 
     def queue_depths(self) -> dict[str, int]:
         """Messages in each queue of the bus, ready or unacknowledged, as the broker counts them."""
-        return queue_depths(self.address)
-
-
-def queue_depths(address: Address) -> dict[str, int]:
-    """Messages in each queue of a bus, ready or unacknowledged, as its broker counts them."""
-    answer = httpx.get(
-        f"{address.management_url}/api/queues/{VHOST}",
-        auth=address.admin,
-        params={"columns": "name,messages"},
-        timeout=30,
-    )
-    answer.raise_for_status()
-    return {queue["name"]: queue.get("messages", 0) for queue in answer.json()}
+        answer = httpx.get(
+            f"{self.address.management_url}/api/queues/{VHOST}",
+            auth=self.address.admin,
+            params={"columns": "name,messages"},
+            timeout=30,
+        )
+        answer.raise_for_status()
+        return {queue["name"]: queue.get("messages", 0) for queue in answer.json()}
 
 
 def _database(name: str) -> str:

@@ -61,10 +61,19 @@ class Conductor:
             await self._planting.on(self._clock.today())
             if self._office.next_day is None:
                 afterwards += 1
-                if not self._office.without_outcome or afterwards > _AFTERWARDS:
+                if afterwards > _AFTERWARDS or await self._over():
                     return
             self._clock.step_to(self._next_morning())
             self._office.time_passed()
+
+    async def _over(self) -> bool:
+        """Whether everything that was created has arrived, and nobody waits for an answer or has anything to do.
+
+        Two looks at rest do not tell: a broker that is short of time may hold a message for longer.
+        """
+        if self._office.without_outcome or await unsettled(self._bus):
+            return False
+        return self._office.idle and self._office.next_day is None
 
     def _next_morning(self) -> datetime:
         """That of a working day on which something is planned, or of one not too far away."""
@@ -94,17 +103,15 @@ class Conductor:
             await asyncio.sleep(_BETWEEN if now else _LOOK)
 
     async def _look(self) -> object:
-        """What everybody has done so far, or None where somebody is not at rest."""
+        """What everybody has done so far, or None where somebody is not at rest, or a service does not relay."""
         done: list[object] = [self._office.tally.received]
         for service in SERVICES:
-            instances = self._bus.instances(service)
-            for instance in instances:
-                answer = await self._ask(instance)
-                if answer is None or not answer["at_rest"]:
-                    return None
-                done.append((instance, answer["turns"]))
-            if not instances:
+            answers = [await self._ask(instance) for instance in self._bus.instances(service)]
+            if not all(answer and answer["at_rest"] for answer in answers):
                 return None
+            if not any(answer and answer["relays"] for answer in answers):
+                return None
+            done.append(answers)
         return done
 
     async def _ask(self, instance: tuple[str, int]) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from contracts.catalogue import ALWAYS_READS, CATALOGUE, EventType
 from contracts.fields import Rol
 from contracts.partners import Registry
-from deploy.local.bus import KEYS, SERVICES, Bus, queue_depths
+from deploy.local.bus import KEYS, SERVICES, Bus
 from services.billing.betaling import Status as Betalingstatus
 from services.billing.budget import Status as Budgetstatus
 from services.billing.factuur import Status as Factuurstatus
@@ -231,8 +231,7 @@ async def unsettled(bus: Bus) -> list[str]:
     """What is still under way: nothing may be, before the books are balanced."""
     books = Books(bus)
     await books.read()
-    waiting = [f"queue {name}: {depth}" for name, depth in queue_depths(bus.address).items() if depth]
-    return [*books.unsettled, *waiting]
+    return [*books.unsettled, *_not_read(books), *_not_heard(books)]
 
 
 async def reckon(bus: Bus) -> Reckoning:

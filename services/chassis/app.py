@@ -250,11 +250,13 @@ class App:
     async def _rest(self, _: Request) -> JSONResponse:
         """Whether anything is in hand, for whoever sets the clock: it waits for everyone to be at rest.
 
-        `turns` counts what was done: two answers at rest with the same count have nothing in between.
+        `turns` counts what was done: two answers at rest with the same count have nothing in between. Where
+        nobody `relays`, facts may lie in the outbox.
         """
         workers = (self._runner, self._relay, self._effects)
         at_rest = all(worker.at_rest for worker in workers) and self._runner.looked_at == self._calendar.now()
-        return JSONResponse({"at_rest": at_rest, "turns": [worker.turns for worker in workers]})
+        turns = [worker.turns for worker in workers]
+        return JSONResponse({"at_rest": at_rest, "relays": self._relay.active, "turns": turns})
 
 
 def calendar(settings: Settings) -> SystemCalendar:
