@@ -5,16 +5,18 @@ bounded: what a receiver that is down or slow leaves no room for is dropped and 
 something there never waits.
 
 Spans are written straight into protobuf's encoding, in which the fields of a message may follow one another in
-pieces: attributes repeat themselves, so that most are encoded once. Through an SDK's objects a span costs ten
-times as much, and there are two for each message.
+pieces: what all spans of an operation have in common is encoded once. Through an SDK's objects a span costs some
+twenty times as much, and there are two for each message.
 """
 
 import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from struct import Struct
 from time import monotonic
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
@@ -41,7 +43,7 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 
 from services.chassis.logs import EXPORTING
 from services.chassis.metrics import OVERFLOW, Instrument, Kind, Series, Snapshot, Spread, Value
-from services.chassis.telemetry import Attributes, parts
+from services.chassis.telemetry import Attributes
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -68,13 +70,27 @@ PRODUCER: Final = trace_pb2.Span.SPAN_KIND_PRODUCER
 CONSUMER: Final = trace_pb2.Span.SPAN_KIND_CONSUMER
 
 
-class Span(NamedTuple):
-    """A span that is over."""
+@dataclass(frozen=True)
+class Operation:
+    """What spans have in common. Made once, or seldom: each is encoded once."""
 
     name: str
     kind: int
+    attributes: Attributes = field(default_factory=dict)
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """As fields of a Span."""
+        common = trace_pb2.Span(name=self.name, kind=self.kind)  # type: ignore[arg-type]
+        return bytes(common.SerializeToString()) + _written(self.attributes)
+
+
+class Span(NamedTuple):
+    """A span that is over."""
+
+    operation: Operation
     own: str
-    """Its context, as a `traceparent`; those of `parent` and `links` likewise."""
+    """Its context, as a `traceparent` that is usable; those of `parent` and `links` likewise."""
     parent: str | None
     remote: bool
     """Whether the parent is in another process."""
@@ -83,8 +99,17 @@ class Span(NamedTuple):
     until: int
     """Unix nanoseconds."""
     attributes: Attributes
+    """Its own, besides those of its operation."""
     links: Sequence[str] = ()
     failed: bool = False
+
+    def ids(self) -> tuple[str, str, str]:
+        """Its trace and span id, and the span id of its parent or nothing, in hexadecimal."""
+        return self.own[3:35], self.own[36:52], self.parent[36:52] if self.parent else ""
+
+    def flags(self) -> int:
+        """As OTLP has them: those of its context, and whether its parent is remote."""
+        return int(self.own[53:], 16) | (0x300 if self.remote and self.parent else 0x100)
 
 
 class Line(NamedTuple):
@@ -276,44 +301,44 @@ class Encoder:
 
 
 def _span(span: Span) -> bytes:
-    trace, own, flags = parts(span.own) or ("", "", "00")
-    above = parts(span.parent)
-    wire = trace_pb2.Span(
-        trace_id=bytes.fromhex(trace),
-        span_id=bytes.fromhex(own),
-        parent_span_id=bytes.fromhex(above[1]) if above else b"",
-        flags=int(flags, 16) | (0x300 if span.remote and above else 0x100),
-        name=span.name,
-        kind=span.kind,  # type: ignore[arg-type]
-        start_time_unix_nano=span.since,
-        end_time_unix_nano=span.until,
-        trace_state=span.state or "",
-    )
-    if span.failed:
-        wire.status.code = trace_pb2.Status.STATUS_CODE_ERROR
-    pieces = [wire.SerializeToString()]
-    for key, value in span.attributes.items():
-        pieces.append(_field(9, _pair(key, value)) if key in _ONCE else _known(key, value))
+    trace, own, parent = span.ids()
+    pieces = [
+        b"\x0a\x10" + bytes.fromhex(trace) + b"\x12\x08" + bytes.fromhex(own),
+        b"\x22\x08" + bytes.fromhex(parent) if parent else b"",
+        _TIMES_AND_FLAGS.pack(0x39, span.since, 0x41, span.until, 0x85, 0x01, span.flags()),
+        span.operation.encoded,
+        _written(span.attributes),
+    ]
+    if span.state:
+        pieces.append(_field(3, span.state.encode()))
     for link in span.links:
-        if there := parts(link):
-            ids = b"\x0a\x10" + bytes.fromhex(there[0]) + b"\x12\x08" + bytes.fromhex(there[1])
-            pieces.append(_field(13, ids))
+        ids = b"\x0a\x10" + bytes.fromhex(link[3:35]) + b"\x12\x08" + bytes.fromhex(link[36:52])
+        pieces.append(b"\x6a\x1c" + ids)
+    if span.failed:
+        pieces.append(_FAILED)
     return b"".join(pieces)
 
 
-_ONCE: Final = frozenset({"messaging.message.id", "messaging.message.conversation_id"})
-"""Attributes whose values do not come back."""
+_TIMES_AND_FLAGS: Final = Struct("<BQBQBBI")
+"""The fields 7, 8 and 16 of a Span, each with its tag: start, end and flags."""
+_FAILED: Final = trace_pb2.Span(
+    status=trace_pb2.Status(code=trace_pb2.Status.STATUS_CODE_ERROR)
+).SerializeToString()
 
 
-@lru_cache(4096)
-def _known(key: str, value: str | int) -> bytes:
-    return _field(9, _pair(key, value))
+def _written(attributes: Attributes) -> bytes:
+    """Attributes as fields of a Span."""
+    return b"".join([_field(9, _key(key) + _field(2, _any(value))) for key, value in attributes.items()])
 
 
-def _pair(key: str, value: str | int) -> bytes:
-    """A KeyValue."""
-    any_value = _field(1, value.encode()) if isinstance(value, str) else b"\x18" + _varint(value)
-    return _field(1, key.encode()) + _field(2, any_value)
+@lru_cache(256)
+def _key(key: str) -> bytes:
+    return _field(1, key.encode())
+
+
+def _any(value: str | int) -> bytes:
+    """An AnyValue."""
+    return _field(1, value.encode()) if isinstance(value, str) else b"\x18" + _varint(value)
 
 
 def _field(number: int, content: bytes) -> bytes:

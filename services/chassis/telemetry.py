@@ -91,6 +91,11 @@ def trace_id(traceparent: str | None) -> str | None:
     return found[1] if found else None
 
 
+def same_trace(one: str, other: str) -> bool:
+    """Whether two contexts, both usable, are in one trace."""
+    return one[3:35] == other[3:35]
+
+
 def error_type(error: BaseException) -> str:
     """What kind of error it is. Its text is never told: that may repeat a value."""
     return f"{type(error).__module__}.{type(error).__qualname__}"

@@ -11,7 +11,7 @@ from typing import IO, Any, Final
 from pydantic_core import from_json, to_json
 
 from services.chassis.otlp import SCHEMA, SCOPE, Sent, Span
-from services.chassis.telemetry import Attributes, parts
+from services.chassis.telemetry import Attributes
 
 _FULL: Final = 64 * 2**20
 """Bytes in one file."""
@@ -63,25 +63,23 @@ def lines_with(folder: Path, wanted: bytes) -> Iterator[dict[str, Any]]:
 
 
 def _span(span: Span) -> dict[str, Any]:
-    trace, own, flags = parts(span.own) or ("", "", "00")
-    above = parts(span.parent)
+    trace, own, parent = span.ids()
     written: dict[str, Any] = {
         "traceId": trace,
         "spanId": own,
-        "flags": int(flags, 16) | (0x300 if span.remote and above else 0x100),
-        "name": span.name,
-        "kind": span.kind,
+        "flags": span.flags(),
+        "name": span.operation.name,
+        "kind": span.operation.kind,
         "startTimeUnixNano": str(span.since),
         "endTimeUnixNano": str(span.until),
-        "attributes": _pairs(span.attributes),
+        "attributes": _pairs({**span.operation.attributes, **span.attributes}),
     }
-    if above:
-        written["parentSpanId"] = above[1]
+    if parent:
+        written["parentSpanId"] = parent
     if span.state:
         written["traceState"] = span.state
     if span.links:
-        links = [found for link in span.links if (found := parts(link))]
-        written["links"] = [{"traceId": link[0], "spanId": link[1]} for link in links]
+        written["links"] = [{"traceId": link[3:35], "spanId": link[36:52]} for link in span.links]
     if span.failed:
         written["status"] = {"code": 2}
     return written

@@ -30,6 +30,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from time import monotonic, time_ns
 from typing import Any, Final, NamedTuple
@@ -55,6 +56,7 @@ from services.chassis.otlp import (
     SERVER,
     Encoder,
     Line,
+    Operation,
     Outlet,
     Receiver,
     Span,
@@ -68,7 +70,7 @@ from services.chassis.telemetry import (
     is_sampled,
     kept,
     new_uuid,
-    trace_id,
+    same_trace,
 )
 from services.chassis.tracefile import TraceFile
 
@@ -108,6 +110,8 @@ _ROOM: Final = 16384
 """Spans, or lines of the log, that may be on their way out."""
 _ROUNDS: Final = 4
 """The same of rounds of metrics."""
+_OPERATIONS: Final = 1024
+"""Of those that messages have; there are fewer."""
 _IN_BODY: Final = re.compile(rb'"traceparent":"([0-9a-f-]{55})"')
 
 
@@ -128,13 +132,13 @@ class Tracing:
         self.metrics = Metrics()
         self.slow = round(slow * 1e9)
         self.owner = owner
-        self.broker = _address(amqp_url, 5672)
-        self.database: Attributes = {
-            DB_SYSTEM: POSTGRESQL,
-            DB_NAMESPACE: urlsplit(database_url).path.lstrip("/"),
-            DB_OPERATION: COMMIT,
-            **_address(database_url, 5432),
-        }
+        self._broker = _address(amqp_url, 5672)
+        self._sending = Operation(f"send {names.FACTS}", CLIENT, self._messaging("send", names.FACTS))
+        self.creating = lru_cache(_OPERATIONS)(self._creating)
+        self.processing = lru_cache(_OPERATIONS)(self._processing)
+        self.database = urlsplit(database_url).path.lstrip("/")
+        about: Attributes = {DB_SYSTEM: POSTGRESQL, DB_NAMESPACE: self.database, DB_OPERATION: COMMIT}
+        self.committing = Operation("commit", CLIENT, {**about, **_address(database_url, 5432)})
         resource: Attributes = {
             "service.name": f"praktijkbus-{owner.value}",
             "service.namespace": "praktijkbus",
@@ -178,8 +182,8 @@ class Tracing:
         if failed is None and until - since <= self.slow:
             origins = [origin for origin in origins if is_sampled(origin)]
         if origins:
-            attributes = self.messaging("send", names.FACTS) | {BATCH_COUNT: len(rows)}
-            span = (f"send {names.FACTS}", CLIENT, kept(child_of(None)), None, since, until, attributes)
+            attributes: Attributes = {BATCH_COUNT: len(rows)}
+            span = (self._sending, kept(child_of(None)), None, since, until, attributes)
             self.export([_span(*span, links=origins, error=failed)])
 
     @contextlib.contextmanager
@@ -202,11 +206,16 @@ class Tracing:
         if is_sampled(own) and outcome != "skipped":
             attributes: Attributes = {OUTCOME: outcome, ATTEMPT: attempt}
             spans = [
-                _span(p.name, CLIENT, kept(p.traceparent), own, p.since, p.until, p.attributes, error=p.error)
-                for p in done
+                _span(
+                    *(Operation(part.name, CLIENT), kept(part.traceparent), own, part.since, part.until),
+                    part.attributes,
+                    error=part.error,
+                )
+                for part in done
             ]
-            name = f"deliver {kind}"
-            self.export([*spans, _span(name, INTERNAL, own, traceparent, since, until, attributes, error=error)])
+            delivering = Operation(f"deliver {kind}", INTERNAL)
+            span = (delivering, own, traceparent, since, until, attributes)
+            self.export([*spans, _span(*span, error=error)])
 
     @contextlib.contextmanager
     def serving(self, method: str, scheme: str, route: str, traceparent: str | None) -> "Iterator[ServedTold]":
@@ -224,7 +233,8 @@ class Tracing:
                 own = kept(own)
             if is_sampled(own):
                 attributes: Attributes = {METHOD: method, SCHEME: scheme, ROUTE: route, STATUS: told.status}
-                span = (f"{method} {route}", SERVER, own, traceparent, since, until, attributes)
+                serving = Operation(f"{method} {route}", SERVER)
+                span = (serving, own, traceparent, since, until, attributes)
                 self.export([_span(*span, remote=True, error=error)])
 
     def line(self, at: int, level: str, said: dict[str, object]) -> None:
@@ -252,13 +262,21 @@ class Tracing:
 
     # What spans are made of
 
-    def messaging(self, operation: str, destination: str) -> Attributes:
+    def _creating(self, key: str) -> Operation:
+        return Operation(f"create {key}", PRODUCER, self._messaging("create", f"{names.FACTS}:{key}", key))
+
+    def _processing(self, about: str, source: str, queue: str, routing_key: str | None, outcome: str) -> Operation:
+        attributes = self._messaging("process", f"{source}:{queue}", routing_key)
+        return Operation(f"process {about}", CONSUMER, {**attributes, OUTCOME: outcome})
+
+    def _messaging(self, operation: str, destination: str, routing_key: str | None = None) -> Attributes:
         return {
             SYSTEM: RABBITMQ,
             OPERATION_NAME: operation,
             OPERATION_TYPE: operation,
             DESTINATION: destination,
-            **self.broker,
+            **({ROUTING_KEY: routing_key} if routing_key else {}),
+            **self._broker,
         }
 
     def export(self, spans: Sequence[Span]) -> None:
@@ -380,7 +398,7 @@ class BatchSpans:
             self.current = kept(self.current)
 
     def _same_trace(self, fact: Fact[Data]) -> bool:
-        return trace_id(fact.traceparent) == trace_id(self.current)
+        return fact.traceparent is not None and same_trace(fact.traceparent, self.current)
 
     # Counting
 
@@ -413,7 +431,7 @@ class BatchSpans:
         if notes:
             record(m.BATCH_SIZE, values=[len(notes)])
             taken = (until - self._began) / 1e9
-            record(m.COMMIT_DURATION, POSTGRESQL, self._tracing.database[DB_NAMESPACE], COMMIT, values=[taken])
+            record(m.COMMIT_DURATION, POSTGRESQL, self._tracing.database, COMMIT, values=[taken])
 
     # Spans
 
@@ -426,46 +444,43 @@ class BatchSpans:
 
     def _create(self, fact: Fact[Data], above: str, since: int, until: int) -> Span:
         assert fact.traceparent is not None
-        same_trace = trace_id(fact.traceparent) == trace_id(above)
-        key = fact.type.routing_key
+        inside = same_trace(fact.traceparent, above)
         return _span(
-            *(f"create {key}", PRODUCER, kept(fact.traceparent), above if same_trace else None, since, until),
-            {
-                **self._tracing.messaging("create", f"{names.FACTS}:{key}"),
-                ROUTING_KEY: key,
-                MESSAGE_ID: fact.id,
-                CONVERSATION: fact.correlationid,
-            },
+            self._tracing.creating(fact.type.routing_key),
+            kept(fact.traceparent),
+            above if inside else None,
+            since,
+            until,
+            {MESSAGE_ID: fact.id, CONVERSATION: fact.correlationid},
             state=fact.tracestate,
-            links=() if same_trace else (above,),
+            links=() if inside else (above,),
         )
 
     def _process(self, note: _Note) -> Span:
         content, outcome = note.content, note.outcome
-        attributes: Attributes = {OUTCOME: outcome.name}
+        attributes: Attributes = {}
+        parent = state = case = None
         if isinstance(content, Due):
-            name, kind, parent, state = f"due {content.kind.__name__.lower()}", INTERNAL, None, None
+            operation = Operation(f"due {content.kind.__name__.lower()}", INTERNAL, {OUTCOME: outcome.name})
         else:
             about, _, queue = self._named(content)
-            name, kind, parent, state = f"process {about}", CONSUMER, _parent(content), None
-            source = _exchange(content)
-            attributes |= self._tracing.messaging("process", f"{source}:{queue}")
+            parent = _parent(content)
             attributes[MESSAGE_ID] = content.id
             if isinstance(content, Fact):
-                state = content.tracestate
-                attributes[ROUTING_KEY] = about
-                attributes[CONVERSATION] = content.correlationid
+                state, case = content.tracestate, content.correlationid
             elif isinstance(content, Submission):
                 state = content.tracestate
                 case = next((fact.correlationid for fact, _ in note.created if fact.type.owner), None)
-                if case is not None:
-                    attributes[CONVERSATION] = case
+            key = about if isinstance(content, Fact) else None
+            operation = self._tracing.processing(about, _exchange(content), queue, key, outcome.name)
+        if case is not None:
+            attributes[CONVERSATION] = case
         if outcome.code is not None:
             attributes[CODE] = outcome.code.value
         if note.attempt > 1:
             attributes[ATTEMPT] = note.attempt
         return _span(
-            *(name, kind, note.own, parent, note.since, note.until, attributes),
+            *(operation, note.own, parent, note.since, note.until, attributes),
             remote=True,
             state=state,
             error=outcome.error,
@@ -473,8 +488,9 @@ class BatchSpans:
 
     def _commit(self, linked: Sequence[str], until: int) -> Span:
         statements = self._connection.get(STATEMENTS, 0) - self._before
-        attributes = self._tracing.database | {STATEMENTS: statements, BATCH_COUNT: len(linked)}
-        return _span("commit", CLIENT, kept(child_of(None)), None, self._began, until, attributes, links=linked)
+        attributes: Attributes = {STATEMENTS: statements, BATCH_COUNT: len(linked)}
+        own = kept(child_of(None))
+        return _span(self._tracing.committing, own, None, self._began, until, attributes, links=linked)
 
     def _named(self, content: Submission[Any] | Fact[Any] | Turned | Broken) -> tuple[str, str | None, str]:
         """What a message is about, who submitted it, and the queue it came from."""
@@ -513,8 +529,7 @@ def _text(value: object) -> str | None:
 
 
 def _span(
-    name: str,
-    kind: int,
+    operation: Operation,
     own: str,
     parent: str | None,
     since: int,
@@ -528,7 +543,7 @@ def _span(
 ) -> Span:
     if error is not None:
         attributes[ERROR_TYPE] = error
-    return Span(name, kind, own, parent, remote, state, since, until, attributes, links, error is not None)
+    return Span(operation, own, parent, remote, state, since, until, attributes, links, error is not None)
 
 
 def _address(url: str, port: int) -> Attributes:

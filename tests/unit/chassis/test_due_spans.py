@@ -30,9 +30,9 @@ def test_a_level_is_created_in_the_trace_of_what_fell_due(monkeypatch: pytest.Mo
     spans.created(fact)
     spans.processed(item)
     spans.committed()
-    assert [span.name for span in exported] == ["create termijn.overschreden", "due termijnen", "commit"]
+    assert [span.operation.name for span in exported] == ["create termijn.overschreden", "due termijnen", "commit"]
     created, fell_due, _ = exported
     assert fell_due.parent is None
     assert (fell_due.own, created.own) == (due.traceparent, fact.traceparent)
     assert created.parent == fell_due.own
-    assert fell_due.attributes == {"praktijkbus.outcome": "accepted"}
+    assert fell_due.operation.attributes == {"praktijkbus.outcome": "accepted"}

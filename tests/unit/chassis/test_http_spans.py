@@ -12,7 +12,7 @@ from starlette.routing import Route
 from contracts.catalogue import Owner
 from services.chassis.calling import Calling
 from services.chassis.metrics import HTTP_CLIENT_DURATION, HTTP_SERVER_DURATION
-from services.chassis.otlp import CLIENT, SERVER, Span
+from services.chassis.otlp import CLIENT, SERVER, Operation, Span
 from services.chassis.serving import Served
 from services.chassis.telemetry import child_of, trace_id
 from services.chassis.tracing import Tracing
@@ -56,7 +56,7 @@ async def test_an_answer_is_told_by_its_route_below_who_asked(watch: Tracing, to
         await client.get("/live")
         await client.get("/anders")
     (span,) = told
-    assert (span.name, span.kind, span.parent, span.failed) == ("GET /personen/{key}", SERVER, ASKED, False)
+    assert (span.operation, span.parent, span.failed) == (Operation("GET /personen/{key}", SERVER), ASKED, False)
     assert trace_id(span.own) == trace_id(ASKED)
     assert span.attributes == {
         "http.request.method": "GET",
@@ -91,7 +91,7 @@ async def test_a_call_that_reaches_nobody_is_told_without_where_exactly(watch: T
             await client.get(KEY)
         effect.outcome, effect.failure = "open", failure.value
     call, deliver = told
-    assert (call.name, call.kind, call.parent) == ("GET", CLIENT, deliver.own)
+    assert (call.operation, call.parent) == (Operation("GET", CLIENT), deliver.own)
     assert call.attributes == {
         "http.request.method": "GET",
         "server.address": "127.0.0.1",

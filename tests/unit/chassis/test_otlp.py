@@ -20,7 +20,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as Wire
 
 from services.chassis import otlp
 from services.chassis.metrics import CONSUMED, LAG, MOST_SERIES, PENDING_OLDEST, Metrics
-from services.chassis.otlp import CONSUMER, Encoder, Line, Outlet, Receiver, Sent, Span
+from services.chassis.otlp import CONSUMER, Encoder, Line, Operation, Outlet, Receiver, Sent, Span
 from services.chassis.telemetry import Attributes, child_of, parts
 from services.chassis.tracefile import TraceFile, lines_with, previous
 
@@ -30,8 +30,7 @@ RESOURCE: Attributes = {"service.name": "praktijkbus-billing", "service.namespac
 
 def a_span(**changed: Any) -> Span:
     span = Span(
-        name="process match.bevestigd",
-        kind=CONSUMER,
+        operation=Operation("process match.bevestigd", CONSUMER),
         own=child_of(GIVEN),
         parent=GIVEN,
         remote=True,
@@ -59,15 +58,21 @@ def read_back(body: bytes) -> list[Wire]:
         st.tuples(
             st.text(max_size=300),
             st.dictionaries(st.text(max_size=20), st.text(max_size=300) | st.integers(0, 2**63 - 1)),
+            st.integers(0, 5),
         ),
         max_size=5,
     )
 )
-def test_spans_can_be_read_back(given: list[tuple[str, Attributes]]) -> None:
-    spans = [a_span(name=name, attributes=attributes) for name, attributes in given]
+def test_spans_can_be_read_back(given: list[tuple[str, Attributes, int]]) -> None:
+    """Whether attributes are of the operation or the span's own."""
+    spans = []
+    for name, attributes, shared in given:
+        pairs = list(attributes.items())
+        operation = Operation(name, CONSUMER, dict(pairs[:shared]))
+        spans += [a_span(operation=operation, attributes=dict(pairs[shared:]))]
     found = read_back(Encoder(RESOURCE).spans(spans))
-    assert [span.name for span in found] == [name for name, _ in given]
-    for span, (_, attributes) in zip(found, given, strict=True):
+    assert [span.name for span in found] == [name for name, _, _ in given]
+    for span, (_, attributes, _) in zip(found, given, strict=True):
         values = {a.key: getattr(a.value, str(a.value.WhichOneof("value"))) for a in span.attributes}
         assert values == attributes
 

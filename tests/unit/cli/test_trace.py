@@ -7,7 +7,7 @@ import pytest
 from cli.place import Trouble
 from cli.trace import trace
 from deploy.local.bus import TRACES
-from services.chassis.otlp import CONSUMER, Span
+from services.chassis.otlp import CONSUMER, Operation, Span
 from services.chassis.telemetry import Attributes, child_of
 from services.chassis.tracefile import TraceFile
 
@@ -21,8 +21,7 @@ def span(
 ) -> Span:
     """Times in milliseconds."""
     return Span(
-        name=name,
-        kind=CONSUMER,
+        operation=Operation(name, CONSUMER),
         own=own,
         parent=parent,
         remote=True,
