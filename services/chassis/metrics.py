@@ -84,8 +84,9 @@ CONSUMED: Final = Instrument(
     Kind.COUNTER,
     "{message}",
     (*_MESSAGING, "praktijkbus.partner", "praktijkbus.outcome"),
-    "Messages that were judged and committed. The destination is the queue; the partner is who submitted it,"
-    " absent for facts; the outcome is accepted, refused, repeated, discarded, waiting, held, retry or parked.",
+    "Messages that were judged and committed, each as often as it was judged: one that waits, is held or is tried"
+    " again counts once more each time. The destination is the queue; the partner is who submitted it, absent for"
+    " facts; the outcome is accepted, refused, repeated, discarded, waiting, held, retry or parked.",
 )
 PROCESS_DURATION: Final = Instrument(
     "messaging.process.duration",
