@@ -197,6 +197,13 @@ EFFECTS_OLDEST: Final = Instrument(
     EFFECTS_OPEN.attributes,
     "For how long the oldest of these has been asked for.",
 )
+EFFECTS_FAILED: Final = Instrument(
+    "praktijkbus.effects.failed",
+    Kind.GAUGE,
+    "{effect}",
+    EFFECTS_OPEN.attributes,
+    "Effects that failed for good, and that nobody has retried or discarded yet.",
+)
 INLET: Final = Instrument(
     "praktijkbus.inlet.messages",
     Kind.GAUGE,
@@ -234,7 +241,8 @@ DROPPED: Final = Instrument(
 CATALOGUE: Final[tuple[Instrument, ...]] = (
     *(CONSUMED, PROCESS_DURATION, SENT, SEND_DURATION, LAG, COMMIT_DURATION, BATCH_SIZE),
     *(RECEIPTS, RETRIES, EFFECTS, EFFECT_DURATION),
-    *(PENDING, PENDING_OLDEST, PARKED, OUTBOX, OUTBOX_OLDEST, EFFECTS_OPEN, EFFECTS_OLDEST, INLET, RELAY_ACTIVE),
+    *(PENDING, PENDING_OLDEST, PARKED, OUTBOX, OUTBOX_OLDEST, EFFECTS_OPEN, EFFECTS_OLDEST, EFFECTS_FAILED),
+    *(INLET, RELAY_ACTIVE),
     *(HTTP_SERVER_DURATION, HTTP_CLIENT_DURATION, DROPPED),
 )
 """What every service measures."""
@@ -266,6 +274,7 @@ READINGS: Final[tuple[Reading, ...]] = (
         "SELECT kind, count(*), extract(epoch FROM now() - min(created)) FROM effects"
         " WHERE status = 'open' GROUP BY 1",
     ),
+    Reading((EFFECTS_FAILED,), "SELECT kind, count(*) FROM effects WHERE status = 'failed' GROUP BY 1"),
 )
 """What the tables of the chassis tell."""
 

@@ -13,8 +13,10 @@ from services.billing.gauges import BUDGET_LEFT, BUDGET_TOTAL
 from services.billing.handlers import service as billing
 from services.chassis import metrics as m
 from services.chassis.calendar import SteppedCalendar
+from services.chassis.effects import FinalFailure
 from services.chassis.messages import Effect
 from services.chassis.relay import Relay
+from services.chassis.repair import Reden, author, discard, parked
 from services.chassis.telemetry import trace_id
 from services.notify.gauges import DEADLINES_OVERDUE
 from services.notify.handlers import service as notify
@@ -159,6 +161,27 @@ async def test_attempts_at_effects_are_counted_by_outcome(
     await says(collector, m.EFFECTS, 1, praktijkbus_kind="mail", praktijkbus_outcome="done")
     await says(collector, m.EFFECT_DURATION, 1, praktijkbus_kind="mail", praktijkbus_outcome="done")
     await says(collector, m.EFFECTS_OPEN, 1, praktijkbus_kind="mail")
+
+
+async def test_effects_that_failed_are_told_until_somebody_decides(
+    collector: Collector, toy_stand: Stand, exporting: Export, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_: Effect) -> None:
+        raise FinalFailure
+
+    monkeypatch.setitem(toy.service.performers, "mail", refuse)
+    exporting(toy_stand, collector, metrics_every=0.1)
+    engine = toy_stand.engines["billing"]
+    async with engine.begin() as connection:
+        await connection.execute(
+            text("INSERT INTO effects (key, kind, payload) VALUES ('m', 'mail', '{}'), ('n', 'mail', '{}')")
+        )
+    await toy_stand.run(toy.service)
+    await says(collector, m.EFFECTS_FAILED, 2, praktijkbus_kind="mail")
+    by = author("jansen", Reden.ACHTERHAALD)
+    async with engine.begin() as connection:
+        assert await discard(connection, (await parked(connection, "billing"))[:1], by) == 1
+    await says(collector, m.EFFECTS_FAILED, 1, praktijkbus_kind="mail")
 
 
 async def test_a_gauge_that_cannot_be_read_stops_nothing(
