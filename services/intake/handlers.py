@@ -22,7 +22,7 @@ from services.chassis.messages import (
 )
 from services.chassis.service import Service
 from services.chassis.work import Work
-from services.intake import journal, tables
+from services.intake import gauges, journal, tables
 from services.intake.kluis import vernietiging
 from services.intake.persoon import key_of, lezer
 from services.intake.traject import TOE_TE_WIJZEN, Traject
@@ -46,6 +46,7 @@ service.aggregate(
     lookups={name: attrgetter(name) for name in ("persoon", "referentie", "vingerafdruk")},
 )
 service.aggregate(Verklaring, tables.verklaring, moved_by={"verklaring": by_subject})
+service.readings = gauges.READINGS
 
 
 @service.parties("traject")

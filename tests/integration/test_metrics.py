@@ -18,11 +18,15 @@ from services.chassis.messages import Effect
 from services.chassis.relay import Relay
 from services.chassis.repair import Reden, author, discard, parked
 from services.chassis.telemetry import trace_id
+from services.intake.gauges import TRAJECTEN
+from services.intake.handlers import service as intake
+from services.intake.traject import Status
 from services.notify.gauges import DEADLINES_OVERDUE
 from services.notify.handlers import service as notify
 from tests.integration import toy
 from tests.integration.collector import Collector, Export, Logged, Point, Span
 from tests.integration.facts import publish_facts, traject_fact
+from tests.integration.test_isolation import registered
 from tests.stand import Stand, eventually
 from tests.unit.notify.given import a_number, a_request
 
@@ -195,6 +199,22 @@ async def test_a_gauge_that_cannot_be_read_stops_nothing(
     assert gauge.name not in collector.metrics
     loket = await toy_stand.reader("leerwerkloket")
     await loket.final_receipt(await loket.submit(budget.Vastgesteld, amount(1), subject="POW"))
+
+
+async def test_trajecten_are_measured_by_where_they_stand(
+    collector: Collector, full_stand: Stand, exporting: Export
+) -> None:
+    exporting(full_stand, collector, metrics_every=0.1)
+    await full_stand.run(intake)
+    loket, coach = await full_stand.reader("leerwerkloket"), await full_stand.reader("coach-kompas")
+    nummer = await registered(loket, "roc-maas")
+    await registered(loket, "roc-maas")
+    await says(collector, TRAJECTEN, 2, praktijkbus_status=Status.AANGEMELD)
+    fit = traject.IntakeAfgerond(uitkomst=traject.Uitkomst.GESCHIKT)
+    await coach.final_receipt(await coach.submit(traject.IntakeAfgerond, fit, subject=nummer))
+    await says(collector, TRAJECTEN, 1, praktijkbus_status=Status.GESCHIKT)
+    stand = {point.attributes["praktijkbus.status"]: point.value for point in collector.metrics[TRAJECTEN.name]}
+    assert stand == dict.fromkeys(Status, 0) | {Status.AANGEMELD: 1, Status.GESCHIKT: 1}
 
 
 async def test_budget_and_deadlines_are_measured(

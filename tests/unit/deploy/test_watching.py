@@ -16,6 +16,7 @@ from contracts.ontvangst import Code
 from contracts.partners import Registry
 from deploy.local.bus import PARTNERS, ROOT, SERVICES
 from services.chassis import names, storage
+from services.intake.traject import Status
 from tests import watching
 from tests.watching import ALERTS, DASHBOARDS, EXPRESSIONS, RUNBOOKS
 
@@ -47,7 +48,8 @@ VALUES: dict[str, set[str]] = {
     "praktijkbus_type": {item.routing_key for item in CATALOGUE.values()},
     "praktijkbus_kind": {kind for service in SERVICES for kind in service.performers} | {"mail"},
     "praktijkbus_status": {
-        *(storage.WAITING, storage.HELD, storage.RETRY, storage.ATTEMPTING, storage.PARKED, storage.DISCARD)
+        *(storage.WAITING, storage.HELD, storage.RETRY, storage.ATTEMPTING, storage.PARKED, storage.DISCARD),
+        *Status,
     },
     "praktijkbus_outcome": {
         *("accepted", "refused", "repeated", "discarded", "waiting", "held", "retry", "parked"),
