@@ -121,8 +121,9 @@ def is_passing(error: BaseException) -> bool:
     """Whether the database may well accept the same transaction later."""
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or _passing_state(error.orig)
-    # What goes wrong while connecting comes from the driver as it is.
-    return isinstance(error, OSError | asyncpg.InterfaceError) or (
+    # What goes wrong while connecting or listening comes from the driver as it is. Where it has read that the
+    # session was ended, and not yet that the connection is closed, it calls that an InternalClientError.
+    return isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError) or (
         isinstance(error, asyncpg.PostgresError) and _passing_state(error)
     )
 
