@@ -11,7 +11,11 @@ class Settings(BaseSettings):
     """Settings of one service process. Every address and password comes from outside."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PRAKTIJKBUS_", env_ignore_empty=True, extra="ignore", frozen=True
+        env_prefix="PRAKTIJKBUS_",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,  # an error must not repeat a password
     )
 
     amqp_url: SecretStr
