@@ -274,6 +274,7 @@ def _tracing(service: Service, settings: Settings) -> "Tracing | None":
     return Tracing(
         service.owner,
         endpoint=settings.otlp_endpoint,
+        headers={name: value.get_secret_value() for name, value in settings.otlp_headers.items()},
         file=settings.trace_file,
         amqp_url=settings.amqp_url.get_secret_value(),
         database_url=settings.database_url.get_secret_value(),

@@ -12,7 +12,7 @@ twenty times as much, and there are two for each message.
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property, lru_cache
@@ -215,8 +215,15 @@ class Outlet(Generic[T]):
 class Receiver:
     """An OTLP/HTTP receiver, as one signal knows it."""
 
-    def __init__(self, endpoint: str, signal: str, encode: Callable[[Sequence[Any]], bytes]) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        signal: str,
+        encode: Callable[[Sequence[Any]], bytes],
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self._url = f"{endpoint.rstrip('/')}/v1/{signal}"
+        self._headers = headers
         self._encode = encode
         self._answer = _ANSWERS[signal]
         self._client: httpx.Client | None = None
@@ -224,7 +231,7 @@ class Receiver:
     def deliver(self, things: Sequence[Any]) -> tuple[Sent, int]:
         """Sends these in one request."""
         if self._client is None:
-            self._client = httpx.Client(timeout=_ANSWER, trust_env=False)
+            self._client = httpx.Client(headers=self._headers, timeout=_ANSWER, trust_env=False)
         try:
             answer = self._client.post(
                 self._url, content=self._encode(things), headers={"Content-Type": "application/x-protobuf"}

@@ -1,10 +1,38 @@
 """What a service must be told, as `PRAKTIJKBUS_*` variables or files of that name in the secrets folder."""
 
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import unquote
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+_HEADER: Final = re.compile(r"([!#$&'*+.^_`|~\w-]+)[ \t]*=[ \t]*((?:[^%]|%[0-9A-Fa-f]{2})+)", re.ASCII)
+_VALUE: Final = re.compile(r"[!-~]([ -~]*[!-~])?")
+"""Of a header: ASCII that can be seen. A control character could end it and begin another."""
+
+
+def _headers(written: Any) -> Any:
+    """Headers as OTEL_EXPORTER_OTLP_HEADERS writes them (OpenTelemetry specification, OTLP exporter)."""
+    if not isinstance(written, str):
+        return written
+    found: dict[str, str] = {}
+    for number, item in enumerate(written.split(","), start=1):
+        parts = _HEADER.fullmatch(item.strip())
+        value = unquote(parts[2]) if parts else ""
+        if parts is None or not _VALUE.fullmatch(value):
+            raise ValueError(  # and nothing of the item itself, which may be a secret
+                f"item {number} is no name=value; between items stands a comma, and in a value every character but"
+                " letters, digits and -._~ is written as in a URL: a space as %20"
+            )
+        found[parts[1]] = value
+    return found
+
+
+Headers = Annotated[Mapping[str, SecretStr], NoDecode, BeforeValidator(_headers)]
 
 
 class Settings(BaseSettings):
@@ -54,6 +82,8 @@ class Settings(BaseSettings):
     """Where people log in; mails link there."""
     otlp_endpoint: str | None = None
     """Where traces, metrics and logs go over OTLP/HTTP, such as `http://collector:4318`. Nowhere if not given."""
+    otlp_headers: Headers = {}
+    """What goes along with each request there, to say who sends it: `Authorization=Basic%20…,X-Scope-OrgID=…`."""
     trace_file: Path | None = None
     """A file to which spans go as well, as JSON lines, see `tracefile`."""
     trace_ratio: float = Field(default=1.0, ge=0, le=1)

@@ -28,7 +28,7 @@ collector that decides when a trace is complete (its tail sampling, by status an
 import contextlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -123,12 +123,13 @@ class Tracing:
         owner: Owner,
         *,
         endpoint: str | None = None,
+        headers: Mapping[str, str] | None = None,
         file: Path | None = None,
         amqp_url: str,
         database_url: str,
         slow: float = 5.0,
     ) -> None:
-        """`endpoint`, `file` and `slow` as in `Settings`."""
+        """`endpoint`, `headers`, `file` and `slow` as in `Settings`."""
         self.metrics = Metrics()
         self.slow = round(slow * 1e9)
         self.owner = owner
@@ -149,9 +150,11 @@ class Tracing:
         self.snapshots: Outlet[m.Snapshot] | None = None
         if endpoint:
             encoder = Encoder(resource)
-            self._spans.append(Outlet("traces", Receiver(endpoint, "traces", encoder.spans), room=_ROOM))
-            self.lines = Outlet("logs", Receiver(endpoint, "logs", encoder.lines), room=_ROOM)
-            self.snapshots = Outlet("metrics", Receiver(endpoint, "metrics", encoder.snapshots), room=_ROUNDS)
+            self._spans.append(Outlet("traces", Receiver(endpoint, "traces", encoder.spans, headers), room=_ROOM))
+            self.lines = Outlet("logs", Receiver(endpoint, "logs", encoder.lines, headers), room=_ROOM)
+            self.snapshots = Outlet(
+                "metrics", Receiver(endpoint, "metrics", encoder.snapshots, headers), room=_ROUNDS
+            )
         if file is not None:
             self._spans.append(Outlet("file", TraceFile(file, resource), room=_ROOM))
         self._outlets: list[Outlet[Any]] = [*self._spans]

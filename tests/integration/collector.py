@@ -109,6 +109,8 @@ class Collector(Received):
     def __init__(self, port: int = 0, *, hangs: bool = False) -> None:
         super().__init__()
         self.asked = threading.Event()
+        self.authorizations: dict[str, set[str | None]] = {}
+        """The headers by which senders said who they are, by path."""
         self._release = threading.Event()
         collector = self
 
@@ -122,6 +124,7 @@ class Collector(Received):
                     collector._release.wait()
                     self.close_connection = True
                     return
+                collector.authorizations.setdefault(self.path, set()).add(self.headers["Authorization"])
                 collector.take(self.path, body)
                 self.send_response(200)
                 self.send_header("Content-Type", "application/x-protobuf")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from contracts import budget, erkenning, traject
@@ -101,6 +102,19 @@ async def test_what_became_of_messages_is_counted(
     }
     assert sum(point.value for point in collector.metrics[m.SEND_DURATION.name]) >= 1
     assert sum(point.value for point in collector.metrics[m.BATCH_SIZE.name]) >= 1
+
+
+async def test_every_signal_says_who_sends(
+    collector: Collector, toy_stand: Stand, exporting: Export, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    exporting(toy_stand, collector, otlp_headers={"authorization": SecretStr("Bearer abc")})
+    await toy_stand.run(toy.service)
+    loket = await toy_stand.reader("leerwerkloket")
+    await loket.final_receipt(await loket.submit(budget.Vastgesteld, amount(1), subject="POW"))
+    await toy_stand.stop(toy.service)
+    signals = ("traces", "metrics", "logs")
+    assert collector.authorizations == {f"/v1/{signal}": {"Bearer abc"} for signal in signals}
 
 
 async def test_what_is_set_aside_is_told_by_partner_and_cause(

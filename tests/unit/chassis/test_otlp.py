@@ -254,6 +254,7 @@ def answering() -> Iterator[Callable[[int, bytes], str]]:
             def do_POST(self) -> None:
                 assert self.path == "/v1/traces"
                 assert self.headers["Content-Type"] == "application/x-protobuf"
+                assert self.headers["Authorization"] == "Bearer abc"
                 self.rfile.read(int(self.headers["Content-Length"]))
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(content)))
@@ -291,7 +292,8 @@ PARTLY.partial_success.rejected_spans = 3
 def test_what_an_answer_means(
     answering: Callable[[int, bytes], str], status: int, content: bytes, outcome: tuple[Sent, int]
 ) -> None:
-    receiver = Receiver(answering(status, content), "traces", lambda _: b"")
+    headers = {"authorization": "Bearer abc", "content-type": "text/plain"}
+    receiver = Receiver(answering(status, content), "traces", lambda _: b"", headers)
     assert receiver.deliver([a_span()]) == outcome
     receiver.close()
 
