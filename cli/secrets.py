@@ -5,6 +5,7 @@ tokens/<name>          what a partner, or notify, shows to intake when it asks f
 persons/               intake's keys around person data, and intake.pub.json for partners
 services/<name>/       what one service is told: a file a setting
 rabbitmq/ postgres/    administrators, certificate, the databases and their owners
+authority.key          what signs the broker's certificates; partners trust rabbitmq/ca.pem
 beheer/bus.json        where everything is, for this command line
 """
 
@@ -29,6 +30,8 @@ from cli.place import Partners
 
 _ADMIN: Final = "beheer"
 _CERTIFIED: Final = timedelta(days=3 * 365)
+_TRUSTED: Final = timedelta(days=10 * 365)
+"""How long the authority lasts, so that a new certificate of the broker is nothing to partners."""
 _MAIL_PAGE: Final = "http://mailpit:8025/"
 
 
@@ -57,7 +60,7 @@ def secrets(
     admin = _drawn(folder / "rabbitmq" / "password")
     _write(folder / "rabbitmq" / "admin.conf", f"default_user = {_ADMIN}\ndefault_pass = {admin}\n")
     if not (folder / "rabbitmq" / "server.pem").exists():
-        _certify(folder / "rabbitmq", host)
+        _certify(folder, host)
 
     databases = [*services, KEYS, *(["partners"] if proef else [])]
     _drawn(folder / "postgres" / "password")
@@ -132,37 +135,58 @@ def _databases(owners: dict[str, str], overall: str) -> str:
 
 
 def _certify(folder: Path, host: str) -> None:
-    """A certificate for the broker, and the authority that partners are to trust for it."""
-    now = datetime.now(UTC)
-    keys = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("ca", "server")}
-    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Praktijkbus")])
-
-    def certificate(name: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-        return (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(issuer)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + _CERTIFIED)
-        )
-
-    authority = certificate(issuer, keys["ca"]).add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    """A certificate for the broker, by the authority that partners are to trust for it."""
+    key, signing, authority = ec.generate_private_key(ec.SECP256R1()), *_authority(folder)
     names = x509.SubjectAlternativeName([_name(host), x509.DNSName("rabbitmq")])
     server = (
-        certificate(subject, keys["server"])
+        _certificate(host, key, min(datetime.now(UTC) + _CERTIFIED, authority.not_valid_after_utc))
+        .issuer_name(authority.subject)
         .add_extension(names, False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
+        .sign(signing, hashes.SHA256())
     )
-    for name, builder in (("ca", authority), ("server", server)):
-        signed = builder.sign(keys["ca"], hashes.SHA256())
-        _write(folder / f"{name}.pem", signed.public_bytes(serialization.Encoding.PEM).decode())
-    private = keys["server"].private_bytes(
+    _write(folder / "rabbitmq" / "server.key", _pem(key))
+    _write(folder / "rabbitmq" / "server.pem", server.public_bytes(serialization.Encoding.PEM).decode())
+
+
+def _authority(folder: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    """The one there is, made now if there is none."""
+    kept, shown = folder / "authority.key", folder / "rabbitmq" / "ca.pem"
+    if kept.exists():
+        key = serialization.load_pem_private_key(kept.read_bytes(), None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        return key, x509.load_pem_x509_certificate(shown.read_bytes())
+    key = ec.generate_private_key(ec.SECP256R1())
+    authority = (
+        _certificate("Praktijkbus", key, datetime.now(UTC) + _TRUSTED)
+        .issuer_name(_named("Praktijkbus"))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
+        .sign(key, hashes.SHA256())
+    )
+    _write(shown, authority.public_bytes(serialization.Encoding.PEM).decode())
+    _write(kept, _pem(key))
+    return key, authority
+
+
+def _certificate(subject: str, key: ec.EllipticCurvePrivateKey, until: datetime) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(_named(subject))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime.now(UTC) - timedelta(hours=1))
+        .not_valid_after(until)
+    )
+
+
+def _named(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> str:
+    return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    _write(folder / "server.key", private.decode())
+    ).decode()
 
 
 def _name(host: str) -> x509.GeneralName:

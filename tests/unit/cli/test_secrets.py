@@ -2,10 +2,14 @@ import json
 import re
 import ssl
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 
+import cli.secrets
 from cli.secrets import secrets
 from deploy.local.bus import KEYS, SERVICES, Address
 from services.chassis.settings import load_settings
@@ -67,6 +71,49 @@ def test_certificate_and_key_belong_together_and_to_the_authority(drawn: Path) -
     context = ssl.create_default_context(cafile=drawn / "rabbitmq" / "ca.pem")
     context.load_cert_chain(drawn / "rabbitmq" / "server.pem", drawn / "rabbitmq" / "server.key")
     assert len(context.get_ca_certs()) == 1
+
+
+def certificate(file: Path) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(file.read_bytes())
+
+
+def test_new_certificate_is_nothing_to_who_trusts_the_authority(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    secrets(folder, PARTNERS, "bus.example.nl")
+    before = contents(folder)
+    authority = certificate(folder / "rabbitmq" / "ca.pem")
+    (folder / "rabbitmq" / "server.pem").unlink()
+    secrets(folder, PARTNERS, "bus.elders.nl")
+    after = contents(folder)
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"rabbitmq/server.pem", "rabbitmq/server.key"}
+    server = certificate(folder / "rabbitmq" / "server.pem")
+    server.verify_directly_issued_by(authority)
+    assert "bus.elders.nl" in str(server.extensions)
+    assert server.not_valid_after_utc < authority.not_valid_after_utc
+
+
+def test_certificate_lasts_no_longer_than_its_authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli.secrets, "_TRUSTED", timedelta(days=30))
+    secrets(tmp_path / "secrets", PARTNERS)
+    ends = {
+        certificate(tmp_path / "secrets" / "rabbitmq" / name).not_valid_after_utc
+        for name in ("ca.pem", "server.pem")
+    }
+    assert len(ends) == 1
+
+
+def test_authority_is_replaced_by_removing_it(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    secrets(folder, PARTNERS)
+    old = certificate(folder / "rabbitmq" / "ca.pem")
+    for name in ("authority.key", "rabbitmq/server.pem"):
+        (folder / name).unlink()
+    secrets(folder, PARTNERS)
+    server = certificate(folder / "rabbitmq" / "server.pem")
+    server.verify_directly_issued_by(certificate(folder / "rabbitmq" / "ca.pem"))
+    with pytest.raises(InvalidSignature):
+        server.verify_directly_issued_by(old)
 
 
 def test_what_was_drawn_stays_and_a_new_partner_gets_its_own(tmp_path: Path) -> None:
