@@ -52,8 +52,8 @@ SCHEMA: Final = "https://opentelemetry.io/schemas/1.44.0"
 SCOPE: Final = "praktijkbus"
 _GATHER: Final = 0.5
 """Seconds for which things are gathered before they are sent. As much is lost with a process that is killed."""
-_TOGETHER: Final = 2048
-"""Things in one request at most."""
+_TOGETHER: Final = 512
+"""Things in one request at most: writing more of them would keep the event loop waiting for its turn."""
 _ANSWER: Final = 10.0
 """Seconds within which a receiver answers."""
 _PAUSES: Final = (1.0, 30.0)
@@ -231,7 +231,8 @@ class Receiver:
     def deliver(self, things: Sequence[Any]) -> tuple[Sent, int]:
         """Sends these in one request."""
         if self._client is None:
-            self._client = httpx.Client(headers=self._headers, timeout=_ANSWER, trust_env=False)
+            secured = httpx.URL(self._url).scheme == "https"  # else whom to trust need not be loaded
+            self._client = httpx.Client(headers=self._headers, timeout=_ANSWER, trust_env=False, verify=secured)
         try:
             answer = self._client.post(
                 self._url, content=self._encode(things), headers={"Content-Type": "application/x-protobuf"}
