@@ -129,9 +129,9 @@ async def test_nothing_is_lost_when_all_is_put_back_from_a_backup(
             await asyncio.to_thread(own_stand.database.drop_database, f"{own_stand.name}_{service.name}")
     done = await operator.follow(commands("Restore"))
     assert done[:3] == [
-        "compose stop intake matching",
-        "compose rm --stop --force",
+        "compose down",
         f"volume rm --force {own_stand.name}_broker",
+        "compose up -d --wait",
     ]
     assert done[-1] == "compose up -d"
 
