@@ -42,6 +42,8 @@ _MORE = 10
 """People who come in with each round of those that go on."""
 _PAGE = 200
 """Mails asked for at once."""
+_CALLS = 5
+"""Attempts to reach the mail catcher: names may not be known for a moment while containers come and go."""
 _FRESH = 0.5
 """Seconds in which an answer of the name server is believed."""
 
@@ -75,7 +77,8 @@ class Stack:
         return found
 
     def mails(self) -> list[EmailMessage]:
-        with httpx.Client(base_url=f"{self.address.mail_page}api/v1", timeout=30) as http:
+        again = httpx.HTTPTransport(retries=_CALLS)
+        with httpx.Client(base_url=f"{self.address.mail_page}api/v1", timeout=30, transport=again) as http:
             ids: list[str] = []
             while True:
                 asked: dict[str, str | int] = {"start": len(ids), "limit": _PAGE}
