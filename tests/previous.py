@@ -31,5 +31,8 @@ def _git(*arguments: str) -> bytes:
     done = subprocess.run([*run, *arguments], capture_output=True, check=False)
     if done.returncode:
         problem = done.stderr.decode(errors="replace").strip()
-        raise RuntimeError(f"the previous version is not in this clone; fetch all of its history: {problem}")
+        raise RuntimeError(
+            f"the previous version, {COMMIT[:12]}, is not in this clone and could not be fetched;"
+            f" `git fetch --unshallow` gets the history: {problem}"
+        )
     return done.stdout
