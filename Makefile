@@ -40,7 +40,7 @@ chaos: $(DEV) ## kills what can be killed and counts what was lost
 
 .PHONY: test-deploy
 test-deploy: $(DEV) ## builds the images, runs the stack in containers, rolls and upgrades it; writes build/deploy.json
-	@$(RUN) -m pytest tests/stack $(ARGS)
+	@$(RUN) -m pytest tests/stack -n 2 --dist loadfile $(ARGS)
 
 .PHONY: bench
 bench: $(DEV) ## how fast, beside what else one could have written; writes build/bench.json

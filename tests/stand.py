@@ -45,15 +45,17 @@ PATIENCE = 60.0
 """Seconds after which a condition that should come true has not."""
 
 
-async def eventually(ask: Callable[[], Awaitable[T]], until: Callable[[T], bool] = bool) -> T:
+async def eventually(
+    ask: Callable[[], Awaitable[T]], until: Callable[[T], bool] = bool, *, within: float = PATIENCE
+) -> T:
     """Asks until the answer is right; fails with the last answer."""
     loop = asyncio.get_running_loop()
-    end = loop.time() + PATIENCE
+    end = loop.time() + within
     while True:
         answer = await ask()
         if until(answer):
             return answer
-        assert loop.time() < end, f"still {answer!r} after {PATIENCE} s"
+        assert loop.time() < end, f"still {answer!r} after {within} s"
         await asyncio.sleep(0.02)
 
 

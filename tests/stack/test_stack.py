@@ -3,108 +3,44 @@
 What is counted, and in how many seconds, is written to `build/deploy.json`.
 """
 
-import hashlib
-import io
 import json
 import re
-import shutil
+import shlex
 import socket
 import ssl
-import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import datetime
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
-from deploy.local.bus import ROOT, SERVICES
-from deploy.local.processes import free_port
+from deploy.local.bus import ROOT
 from tests import previous
-from tests.stack.engine import Engine, find_or_prepare
+from tests.stack.engine import Engine
+from tests.stack.images import PREVIOUS
+from tests.stack.stack import NAMES, STATE, Json, Stack, commands
 
-pytestmark = pytest.mark.timeout(1200)
-NAMES: Final = [service.name for service in SERVICES]
+pytestmark = pytest.mark.timeout(1800)
 LIMIT_MB: Final = 250
-STATE: Final = ROOT / ".run" / "stack"
-# Of this checkout alone: name servers of networks with the same name know each other's containers.
-PROJECT: Final = f"praktijkbus-{hashlib.sha256(str(STATE.resolve()).encode()).hexdigest()[:8]}"
-PREVIOUS: Final = "vorige"
-PLAYER: Final = f"{PROJECT}-speelt"
-PORTS: Final = ("AMQPS", "MAILPIT", "GRAFANA", "PROMETHEUS")
-
-Json = dict[str, Any]
-
-
-class Stack:
-    """A copy of this checkout, in which an operator works."""
-
-    def __init__(self, engine: Engine, folder: Path) -> None:
-        self.engine = engine
-        self.deploy = folder / "deploy"
-        self.ports = {name: free_port() for name in PORTS}
-        shutil.rmtree(folder, ignore_errors=True)
-        git = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z", "-co", "--exclude-standard"]
-        listed = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-        for name in filter(None, listed.split("\0")):
-            if (ROOT / name).is_file():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / name, folder / name)
-        given = "".join(f"PRAKTIJKBUS_{name}_PORT={port}\n" for name, port in self.ports.items())
-        (self.deploy / ".env").write_text(given)
-
-    def follow(self, commands: list[str], **env: str) -> str:
-        """What an operator types, a line at a time; what the last one said."""
-        said = ""
-        for command in commands:
-            words = ["sh", "-euc", command]
-            said = self.engine.shell(words, cwd=self.deploy, env={"COMPOSE_PROJECT_NAME": PROJECT, **env})
-        return said
-
-    def docker(self, *words: str) -> str:
-        return self.engine.run("docker", *words, cwd=self.deploy, env={"COMPOSE_PROJECT_NAME": PROJECT})
-
-    def containers(self, service: str) -> list[str]:
-        by = [f"label=com.docker.compose.{what}" for what in (f"project={PROJECT}", f"service={service}")]
-        return self.docker("ps", "-q", "--no-trunc", "--filter", by[0], "--filter", by[1]).split()
-
-    def inspect(self, container: str) -> Json:
-        found: list[Json] = json.loads(self.docker("inspect", container))
-        return found[0]
-
-    def seconds_to_start(self, service: str) -> float:
-        """From the start of its container until it answered."""
-        (container,) = self.containers(service)
-        began = datetime.fromisoformat(self.inspect(container)["State"]["StartedAt"])
-        words = ["sh", "-c", f"docker logs {container} 2>&1"]
-        for line in self.engine.shell(words, cwd=self.deploy).splitlines():
-            if "Uvicorn running" in line:
-                return round((datetime.fromisoformat(json.loads(line)["time"]) - began).total_seconds(), 1)
-        raise AssertionError(f"{service} says nowhere that it serves")
-
-    def end(self) -> None:
-        """Takes down what was started, data included."""
-        self.docker("compose", "--profile", "proef", "--profile", "beheer", "down", "--volumes", "--timeout", "5")
 
 
 @contextmanager
 def load(stack: Stack) -> Iterator[Callable[[], Json]]:
     """Partners go on working, more and more of them; call it to end that and to have the reckoning."""
-    words = ["compose", "--profile", "proef", "run", "--rm", "--name", PLAYER, "partners", "play", "--on"]
+    player = f"{stack.project}-speelt"
+    words = ["compose", "--profile", "proef", "run", "--rm", "--name", player, "partners", "play", "--on"]
     with ThreadPoolExecutor(1) as pool:
         playing = pool.submit(stack.docker, *words)
 
         def under_way() -> bool:
-            return PLAYER in stack.docker("ps", "--format", "{{.Names}}")
+            return player in stack.docker("ps", "--format", "{{.Names}}")
 
         def reckoning() -> Json:
             assert not playing.done(), playing.result()
-            stack.docker("kill", "--signal", "TERM", PLAYER)
+            stack.docker("kill", "--signal", "TERM", player)
             return read_reckoning(playing.result())
 
         try:
@@ -112,7 +48,7 @@ def load(stack: Stack) -> Iterator[Callable[[], Json]]:
             yield reckoning
         finally:
             if not playing.done():
-                stack.docker("kill", PLAYER)
+                stack.docker("kill", player)
 
 
 def await_(condition: Callable[[], bool], beside: "Future[str]") -> None:
@@ -140,20 +76,6 @@ def all_accounted_for(figures: Json) -> Json:
     }
 
 
-def commands() -> dict[str, list[str]]:
-    """The commands of the README's section, by what they are for."""
-    section = (ROOT / "README.md").read_text().partition("## Run it in production")[2].partition("\n## ")[0]
-    blocks = re.findall(r"^```\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
-    install, trial, roll, upgrade, backup = blocks
-    return {
-        "install": [line for line in install.splitlines() if line != "cd deploy"],
-        "trial": trial.splitlines(),
-        "roll": roll.splitlines(),
-        "upgrade": [line for line in upgrade.splitlines() if line != "git pull"],
-        "backup": [backup],
-    }
-
-
 @pytest.fixture(scope="module")
 def report() -> Iterator[Json]:
     """`build/deploy.json`, written also when something fails: then without what was not reached."""
@@ -171,47 +93,34 @@ def report() -> Iterator[Json]:
 
 
 @pytest.fixture(scope="module")
-def engine(report: Json, pytestconfig: pytest.Config) -> Engine:
-    began = time.monotonic()
-    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
-
-    def say(line: str) -> None:
-        with capture.global_and_fixture_disabled():
-            sys.stderr.write(f"{time.monotonic() - began:5.0f} s  {line}\n")
-
-    return find_or_prepare(STATE, say)
-
-
-@pytest.fixture(scope="module")
-def built(engine: Engine) -> Iterator[Stack]:
+def stack(engine: Engine) -> Iterator[Stack]:
     stack = Stack(engine, STATE / "checkout")
     stack.end()  # of a run that was killed
-    stack.follow(commands()["install"][:1])
     yield stack
     stack.end()
 
 
 @pytest.fixture(scope="module")
-def played(built: Stack, report: Json) -> Stack:
+def played(stack: Stack, report: Json) -> Stack:
     """A stack in which the trial was played, and that is up."""
-    *_, mkdir, secrets, _ = commands()["install"]
+    _, mkdir, secrets, _ = commands()["install"]
     *prepare, up, play, _ = commands()["trial"]
-    built.follow([mkdir, secrets, *prepare])
+    stack.follow([mkdir, secrets, *prepare])
     began = time.monotonic()
-    built.follow([up])
+    stack.follow([up])
     report["up_seconds"] = round(time.monotonic() - began, 1)
-    report["pilot"] = all_accounted_for(read_reckoning(built.follow([play])))
-    return built
+    report["pilot"] = all_accounted_for(read_reckoning(stack.follow([play])))
+    return stack
 
 
-def test_images_are_small_and_not_of_root(built: Stack, report: Json) -> None:
+def test_images_are_small_and_not_of_root(stack: Stack, report: Json) -> None:
     for name in (*NAMES, "beheer"):
-        image = built.inspect(f"praktijkbus/{name}")
+        image = stack.inspect(f"praktijkbus/{name}")
         report["images"][name] = round(image["Size"] / 1e6)
         assert image["Size"] < LIMIT_MB * 1e6, name
         assert image["Config"]["User"] == "10001:10001"
         if name != "beheer":
-            assert "/ready" in " ".join(health_test(built, name))
+            assert "/ready" in " ".join(health_test(stack, name))
 
 
 def health_test(stack: Stack, name: str) -> list[str]:
@@ -225,7 +134,7 @@ def test_trial_is_played_and_every_message_is_accounted_for(played: Stack, repor
     assert report["pilot"]["trajecten"] == 20
     for name in NAMES:
         report["startup_seconds"][name] = played.seconds_to_start(name)
-        assert report["startup_seconds"][name] < 30
+        assert report["startup_seconds"][name] < 60
 
 
 def test_services_can_write_nowhere_and_are_healthy(played: Stack) -> None:
@@ -290,9 +199,8 @@ def test_backup_has_every_database(played: Stack) -> None:
         assert (played.deploy / f"{name}.dump").read_bytes().startswith(b"PGDMP")
 
 
-def test_upgrade_from_the_previous_version_under_load(played: Stack, engine: Engine, report: Json) -> None:
+def test_upgrade_from_the_previous_version_under_load(played: Stack, report: Json) -> None:
     *prepare, up, _, forget = commands()["trial"]
-    build_previous(engine, STATE / "previous")
     played.follow([forget, *prepare])
     played.follow([up], PRAKTIJKBUS_VERSION=PREVIOUS)
     old = {name: played.inspect(*played.containers(name))["Image"] for name in NAMES}
@@ -310,33 +218,20 @@ def test_upgrade_from_the_previous_version_under_load(played: Stack, engine: Eng
         assert played.inspect(*played.containers(name))["Image"] != old[name]
 
 
-def build_previous(engine: Engine, folder: Path) -> None:
-    """The images of what landed before this, by its own container file if it has one, else by ours."""
-    shutil.rmtree(folder, ignore_errors=True)
-    with tarfile.open(fileobj=io.BytesIO(previous.archive())) as packed:
-        packed.extractall(folder, filter="data")
-    for name in ("Containerfile", "Containerfile.dockerignore"):
-        if not (folder / "deploy" / name).exists():
-            shutil.copy(ROOT / "deploy" / name, folder / "deploy" / name)
-    for target in (*NAMES, "beheer"):
-        words = ["docker", "build", "-f", "deploy/Containerfile", "--target", target]
-        engine.run(*words, "--tag", f"praktijkbus/{target}:{PREVIOUS}", ".", cwd=folder)
-
-
-def test_suite_finds_broker_and_database_in_containers(built: Stack, engine: Engine, report: Json) -> None:
+def test_suite_finds_broker_and_database_in_containers(engine: Engine, report: Json) -> None:
     """The rest of the suite runs on the RabbitMQ that is installed; here it is 4."""
+    words = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "tests/integration/test_submissions.py",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+    ]
+    alone = f"unset PYTEST_XDIST_WORKER; exec {shlex.join(words)} 2>&1"  # one worker of several would say less
     with engine.answering() as variables:
-        words = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "tests/integration/test_submissions.py",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-        ]
         given = {"PRAKTIJKBUS_AMQP_URL": "", "PRAKTIJKBUS_DATABASE_URL": "", **variables}
-        said = engine.shell(words, cwd=ROOT, env=given)
-    assert "passed" in said
+        said = engine.shell(["sh", "-c", alone], cwd=ROOT, env=given)
     assert "No container" not in said
-    report["testcontainers"] = re.findall(r"(\d+) passed", said)[0]
+    report["testcontainers"] = int(re.findall(r"(\d+) passed", said)[0])

@@ -13,6 +13,7 @@ import httpx
 from sqlalchemy import text
 
 from contracts import budget, match
+from contracts.export import FOLDER
 from contracts.partners import Registry
 from deploy.local.bus import PARTNERS, VHOST, Address
 from deploy.local.client import PartnerClient
@@ -26,10 +27,12 @@ from tests.stand import eventually
 COACH: Final = "coach-kompas"
 WSP: Final = "wsp-venlo"
 LEERWERKLOKET: Final = "leerwerkloket"
+PATIENCE: Final = 240.0
+"""Seconds after which what should come of a trouble, or of its end, has not."""
 REGISTERED: Final = 12
 """People who come in: more late answers than the coach may have."""
 SOURCE: Final = "POW"
-
+_PROPOSAL: Final = FOLDER / "examples" / "match.voorgesteld.v1.inzending.json"
 _HELD: Final = (
     "FROM pg_locks JOIN pg_database d ON d.oid = database"
     " WHERE locktype = 'advisory' AND granted AND datname = current_database()"
@@ -50,6 +53,9 @@ class Ground(Protocol):
 
     def go_on(self, name: str) -> None:
         """Starts it again."""
+
+    def log(self, name: str) -> str:
+        """What a container has said."""
 
     def rabbitmqctl(self, *words: str) -> None: ...
 
@@ -85,11 +91,14 @@ def ticket(*alerts: str) -> Alerts:
 # --- services, broker, database -------------------------------------------------------------------------------
 
 
-@asynccontextmanager
-async def service_down(ground: Ground) -> AsyncIterator[None]:
-    ground.halt("billing")
-    yield
-    ground.go_on("billing")
+def halted(name: str) -> Cause:
+    @asynccontextmanager
+    async def cause(ground: Ground) -> AsyncIterator[None]:
+        ground.halt(name)
+        yield
+        ground.go_on(name)
+
+    return cause
 
 
 @asynccontextmanager
@@ -112,19 +121,23 @@ async def broker_out_of_memory(ground: Ground) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def broker_down(ground: Ground) -> AsyncIterator[None]:
-    ground.halt("rabbitmq")
-    yield
-    ground.go_on("rabbitmq")
-
-
-@asynccontextmanager
 async def telemetry_down(ground: Ground) -> AsyncIterator[None]:
-    """For longer than the rounds of numbers that a service keeps."""
+    """Until a service says that it dropped rounds of numbers."""
+    before = _dropped(ground)
     ground.halt("lgtm")
-    await asyncio.sleep(12)
+
+    async def more() -> bool:
+        return await asyncio.to_thread(_dropped, ground) > before
+
+    await eventually(more, within=PATIENCE)  # it says so once a minute at most
     ground.go_on("lgtm")
     yield
+
+
+def _dropped(ground: Ground) -> int:
+    """How often a service said that it dropped rounds of numbers."""
+    lines = (json.loads(line) for line in ground.log("notify").splitlines() if "telemetry dropped" in line)
+    return sum(line["signal"] == "metrics" for line in lines)
 
 
 # --- flow ------------------------------------------------------------------------------------------------------
@@ -132,16 +145,31 @@ async def telemetry_down(ground: Ground) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def table_locked(ground: Ground) -> AsyncIterator[None]:
-    """Somebody holds a lock on matching's inbox, while a partner sends on."""
+    """Somebody holds a lock on matching's inbox, while a partner sends on, about a traject that is not there."""
     engine = connect(ground.address.databases["matching"])
     async with engine.connect() as connection:
         await connection.execute(text("LOCK TABLE inbox IN ACCESS EXCLUSIVE MODE"))
         async with PartnerClient(ground.address.amqp[WSP], WSP) as client:
-            sent = (client.submit(match.Voorgesteld, source_of(WSP), new_uuid()) for _ in range(200))
+            data = match.Voorgesteld.model_validate(json.loads(_PROPOSAL.read_text(encoding="utf-8"))["data"])
+            sent = (client.submit(match.Voorgesteld, source_of(WSP), new_uuid(), data) for _ in range(200))
             await asyncio.gather(*sent)
         yield
         await connection.rollback()
     await engine.dispose()
+
+
+@asynccontextmanager
+async def database_slow(ground: Ground) -> AsyncIterator[None]:
+    """Every transaction in which intake takes something in lasts more than a second."""
+    await run(
+        ground,
+        "intake",
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM pg_sleep(1.5); RETURN NULL; END $$",
+        "CREATE TRIGGER slow BEFORE INSERT ON inbox FOR EACH STATEMENT EXECUTE FUNCTION slow()",
+    )
+    yield
+    await run(ground, "intake", "DROP TRIGGER slow ON inbox", "DROP FUNCTION slow")
 
 
 @asynccontextmanager
@@ -152,7 +180,7 @@ async def relay_shut_out(ground: Ground) -> AsyncIterator[None]:
     async with engine.connect() as connection:
         taken = asyncio.ensure_future(connection.execute(text(f"SELECT pg_advisory_lock({held.key})")))
         line = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-        await eventually(lambda: rows(ground, "billing", line))
+        await eventually(lambda: rows(ground, "billing", line), within=PATIENCE)
         await run(ground, "billing", f"SELECT pg_terminate_backend({held.pid})")
         await taken
         row = (await rows(ground, "billing", f"SELECT body FROM budget WHERE subject = '{SOURCE}'"))[0]
@@ -227,7 +255,7 @@ async def mail_down(ground: Ground) -> AsyncIterator[None]:
     ground.halt("mailpit")
     await register(ground, REGISTERED)
     mails = "SELECT key FROM effects WHERE status = 'open' AND kind = 'mail'"
-    await eventually(lambda: rows(ground, "notify", mails))
+    await eventually(lambda: rows(ground, "notify", mails), within=PATIENCE)
     await run(ground, "notify", f"UPDATE effects SET attempts = 11 WHERE key = ({mails} LIMIT 1)")
     yield
     ground.go_on("mailpit")
@@ -248,14 +276,11 @@ async def coach_late(ground: Ground) -> AsyncIterator[None]:
 
 
 TOGETHER: Final = (
+    Trouble(database_slow, ticket("DatabaseSlow")),
     Trouble(handler_fails, ticket("RetriesGoOn", "SetAsideTooLong")),
     Trouble(mail_down, ticket("EffectsNotLeaving", "EffectsFailed")),
     Trouble(coach_late, ticket("DeadlinesOverdue")),
-    Trouble(
-        table_locked,
-        page("ServiceStuck", "IngressFilling") | ticket("IngressFilling"),
-        ticket("DatabaseSlow", "FactsLate"),
-    ),
+    Trouble(table_locked, page("ServiceStuck", "IngressFilling") | ticket("IngressFilling"), ticket("FactsLate")),
     Trouble(relay_shut_out, page("OutboxStuck") | ticket("BudgetNearlyUsed")),
     Trouble(unreadable_facts, page("MessagesParked") | ticket("MessagesParked")),
     Trouble(nobody_bound, page("MessagesUndeliverable")),
@@ -265,12 +290,12 @@ TOGETHER: Final = (
 )
 """What can be wrong at the same time without one hiding another."""
 DOWN: Final = (
-    Trouble(service_down, page("ServiceNotReporting")),
+    Trouble(halted("billing"), page("ServiceNotReporting")),
     Trouble(database_closed, page("DatabaseUnreachable")),
     Trouble(broker_out_of_memory, page("BrokerAlarm")),
 )
 IN_TURN: Final = (
-    Trouble(broker_down, page("BrokerDown")),
+    Trouble(halted("rabbitmq"), page("BrokerDown")),
     Trouble(telemetry_down, frozenset(), ticket("TelemetryDropped")),
 )
 

@@ -1,6 +1,10 @@
 #!/bin/sh
-# As the official image's: the first start makes the cluster and runs what is in docker-entrypoint-initdb.d.
+# As the official image's: options alone are those of the server; the first start makes the cluster and runs what is
+# in docker-entrypoint-initdb.d.
 set -eu
+case "$1" in
+-*) set -- postgres "$@" ;;
+esac
 if [ "$(id -u)" = 0 ]; then
     chown -R postgres:postgres /var/lib/postgresql /var/run/postgresql
     exec setpriv --reuid postgres --regid postgres --clear-groups "$0" "$@"
