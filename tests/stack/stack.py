@@ -82,10 +82,13 @@ def commands() -> dict[str, list[str]]:
     section = (ROOT / "README.md").read_text().partition("## Run it in production")[2].partition("\n## ")[0]
     blocks = re.findall(r"^```\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
     install, trial, roll, upgrade, backup = blocks
+    restore, certificate = re.findall(r"^~~~\n(.*?)^~~~$", section, re.MULTILINE | re.DOTALL)
     return {
         "install": [line for line in install.splitlines() if line != "cd deploy"],
         "trial": trial.splitlines(),
         "roll": roll.splitlines(),
         "upgrade": [line for line in upgrade.splitlines() if line != "git pull"],
         "backup": [backup],
+        "restore": [restore],
+        "certificate": certificate.splitlines(),
     }

@@ -156,19 +156,48 @@ def test_broker_is_reached_by_tls_and_by_nothing_else(played: Stack) -> None:
         for each in bindings or ()
     }
     assert published == {("127.0.0.1", port) for port in played.ports.values()}
-    trusting = ssl.create_default_context(cafile=played.deploy / "secrets" / "rabbitmq" / "ca.pem")
+    assert greeted(played, trusting(played))
+
+
+def test_certificate_is_renewed_and_partners_go_on_trusting_it(played: Stack) -> None:
+    trusted = trusting(played)
+    before = greeted(played, trusted)
+    played.follow(commands()["certificate"])
+    assert greeted(played, trusted) != before
+
+
+def trusting(stack: Stack) -> ssl.SSLContext:
+    """As a partner that was given the authority."""
+    return ssl.create_default_context(cafile=stack.deploy / "secrets" / "rabbitmq" / "ca.pem")
+
+
+def greeted(stack: Stack, trusted: ssl.SSLContext) -> bytes:
+    """The certificate of the broker, which wants to know who is there."""
     with (
-        socket.create_connection(("127.0.0.1", played.ports["AMQPS"]), timeout=10) as plain,
-        trusting.wrap_socket(plain, server_hostname="localhost") as line,
+        socket.create_connection(("127.0.0.1", stack.ports["AMQPS"]), timeout=10) as plain,
+        trusted.wrap_socket(plain, server_hostname="localhost") as line,
     ):
         line.sendall(b"AMQP\x00\x00\x09\x01")
-        assert line.recv(1) == b"\x01"  # a method frame: it wants to know who is there
+        assert line.recv(1) == b"\x01"  # a method frame
+        return line.getpeercert(binary_form=True) or b""
 
 
 def test_command_line_works_on_the_stack(played: Stack) -> None:
     told = played.follow(["docker compose --profile beheer run --rm beheer figures --json"])
     figures = json.loads(told[told.index("{") : told.rindex("}") + 1])
     assert figures["trechter"]["aangemeld"] == 20
+
+
+def test_backup_is_put_back_and_every_message_is_still_accounted_for(played: Stack, report: Json) -> None:
+    """Who plays has nothing more to do: what the outboxes send once more, it has."""
+    played.follow(commands()["backup"])
+    for name in (*NAMES, "sleutels"):
+        assert (played.deploy / f"{name}.dump").read_bytes().startswith(b"PGDMP")
+    (restore,) = commands()["restore"]
+    *_, play, _ = commands()["trial"]
+    played.follow([restore.replace("praktijkbus_broker", f"{played.project}_broker")])
+    report["restored"] = all_accounted_for(read_reckoning(played.follow([play])))
+    assert report["restored"] == report["pilot"]
 
 
 def test_every_container_is_replaced_under_load(played: Stack, report: Json) -> None:
@@ -191,12 +220,6 @@ def drained(said: str) -> dict[str, int]:
     assert list(found) == NAMES
     assert max(found.values()) <= 20, found
     return found
-
-
-def test_backup_has_every_database(played: Stack) -> None:
-    played.follow(commands()["backup"])
-    for name in (*NAMES, "sleutels"):
-        assert (played.deploy / f"{name}.dump").read_bytes().startswith(b"PGDMP")
 
 
 def test_upgrade_from_the_previous_version_under_load(played: Stack, report: Json) -> None:
