@@ -164,6 +164,8 @@ def test_certificate_is_renewed_and_partners_go_on_trusting_it(played: Stack) ->
     before = greeted(played, trusted)
     played.follow(commands()["certificate"])
     assert greeted(played, trusted) != before
+    _, addresses_of_who_plays, *_ = commands()["trial"]
+    played.follow([addresses_of_who_plays])
 
 
 def trusting(stack: Stack) -> ssl.SSLContext:
