@@ -26,6 +26,8 @@ HERE: Final = Path(__file__).parent
 _PACKAGES: Final = ("podman", "runc", "conmon", "netavark", "aardvark-dns", "iptables")
 _PROCESSES: Final = 4096
 _FILES: Final = 20_000
+_PATIENCE: Final = 1200.0
+"""Seconds that a command gets."""
 
 Say = Callable[[str], None]
 
@@ -43,13 +45,13 @@ class Engine:
     state: Path
 
     def run(
-        self, *words: str, cwd: Path = ROOT, timeout: float = 600, env: Mapping[str, str] | None = None
+        self, *words: str, cwd: Path = ROOT, timeout: float = _PATIENCE, env: Mapping[str, str] | None = None
     ) -> str:
         """What that command says. RuntimeError, with the end of what it said, where it fails."""
         return self.shell(words, cwd=cwd, timeout=timeout, env=env)
 
     def shell(
-        self, words: Sequence[str], *, cwd: Path, timeout: float = 600, env: Mapping[str, str] | None = None
+        self, words: Sequence[str], *, cwd: Path, timeout: float = _PATIENCE, env: Mapping[str, str] | None = None
     ) -> str:
         done = subprocess.run(
             words,
@@ -142,9 +144,10 @@ def _podman_env(state: Path) -> dict[str, str]:
     """A store, networks and limits of our own; for builds also the certificates and settings of this machine."""
     own = hashlib.sha256(str(state.resolve()).encode()).hexdigest()[:8]
     (state / "networks").mkdir(exist_ok=True)
-    (state / "storage.conf").write_text(
+    _write(
+        state / "storage.conf",
         f'[storage]\ndriver = "overlay"\ngraphroot = "{state.resolve()}/images"\n'
-        f'runroot = "/run/praktijkbus-{own}"\n'  # short: sockets are in it
+        f'runroot = "/run/praktijkbus-{own}"\n',  # short: sockets are in it
     )
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1], resource.getrlimit(resource.RLIMIT_NPROC)[1]
     files, processes = (
@@ -155,12 +158,13 @@ def _podman_env(state: Path) -> dict[str, str]:
     apt, besides = _for_builds(state)
     for name, volumes in (("run", []), ("standins", [apt]), ("build", [apt, *besides])):
         listed = ", ".join(f'"{volume}"' for volume in volumes)
-        (state / f"{name}.conf").write_text(
+        _write(
+            state / f"{name}.conf",
             f'[engine]\ncgroup_manager = "{cgroups}"\nevents_logger = "file"\nruntime = "runc"\n'
             f'helper_binaries_dir = ["{HERE / "bin"}", "/usr/libexec/podman", "/usr/lib/podman"]\n'
             f'[network]\nnetwork_backend = "netavark"\nnetwork_config_dir = "{state.resolve()}/networks"\n'
             f"[containers]\nvolumes = [{listed}]\n"
-            f'default_ulimits = ["nofile={files}:{files}", "nproc={processes}:{processes}"]\n'
+            f'default_ulimits = ["nofile={files}:{files}", "nproc={processes}:{processes}"]\n',
         )
     return {
         **os.environ,
@@ -189,15 +193,19 @@ def _for_builds(state: Path) -> tuple[str, list[str]]:
     # An index in a folder says where the files are by `..`.
     given += [Path(path).parent for path in re.findall(r"file://(/[^\s]+/[^\s]+)", said)]
     given += [Path(path) for path in re.findall(r"(?:^|(?<=\s))/[^\s]+", said)]
-    (state / "pip.conf").write_text(
-        "[global]\n" + "".join(f"{name} = {value}\n" for name, value in settings.items())
-    )
+    _write(state / "pip.conf", "[global]\n" + "".join(f"{name} = {value}\n" for name, value in settings.items()))
     proxies = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False).stdout
-    (state / "apt.conf").write_text(
-        "".join(f"{line}\n" for line in proxies.splitlines() if re.match(r"Acquire::https?::(\S+::)?Proxy", line))
-    )
+    ours = [line for line in proxies.splitlines() if re.match(r"Acquire::https?::(\S+::)?Proxy", line)]
+    _write(state / "apt.conf", "".join(f"{line}\n" for line in ours))
     certificates_and_folders = [f"{path}:{path}:ro" for path in dict.fromkeys(given) if path.exists()]
     return f"{state.resolve()}/apt.conf:/etc/apt/apt.conf.d/99proxy:ro", [
         *certificates_and_folders,
         f"{state.resolve()}/pip.conf:/etc/pip.conf:ro",
     ]
+
+
+def _write(file: Path, content: str) -> None:
+    """In one piece: what another worker runs may be reading it."""
+    fresh = file.with_suffix(".new")
+    fresh.write_text(content)
+    fresh.replace(file)

