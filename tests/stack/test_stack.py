@@ -5,10 +5,8 @@ What is counted, and in how many seconds, is written to `build/deploy.json`.
 
 import json
 import re
-import shlex
 import socket
 import ssl
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -241,22 +239,3 @@ def test_upgrade_from_the_previous_version_under_load(played: Stack, report: Jso
         }
     for name in NAMES:
         assert played.inspect(*played.containers(name))["Image"] != old[name]
-
-
-def test_suite_finds_broker_and_database_in_containers(engine: Engine, report: Json) -> None:
-    """The rest of the suite runs on the RabbitMQ that is installed; here it is 4."""
-    words = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "tests/integration/test_submissions.py",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-    ]
-    alone = f"unset PYTEST_XDIST_WORKER; exec {shlex.join(words)} 2>&1"  # one worker of several would say less
-    with engine.answering() as variables:
-        given = {"PRAKTIJKBUS_AMQP_URL": "", "PRAKTIJKBUS_DATABASE_URL": "", **variables}
-        said = engine.shell(["sh", "-c", alone], cwd=ROOT, env=given)
-    assert "No container" not in said
-    report["testcontainers"] = int(re.findall(r"(\d+) passed", said)[0])
