@@ -39,7 +39,7 @@ chaos: $(DEV) ## kills what can be killed and counts what was lost
 	@$(RUN) -m pytest tests/chaos $(ARGS)
 
 .PHONY: test-deploy
-test-deploy: $(DEV) ## builds the images, runs the stack in containers, rolls and upgrades it; writes build/deploy.json
+test-deploy: $(DEV) ## the stack in containers: a trial, a roll, an upgrade, every alert; writes build/deploy.json
 	@$(RUN) -m pytest tests/stack -n 2 --dist loadfile $(ARGS)
 
 .PHONY: bench
