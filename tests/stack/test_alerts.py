@@ -151,8 +151,8 @@ class Watch:
                 if satisfied(found):
                     return
                 said = says(found)
-            except httpx.TransportError:
-                said = "Prometheus does not answer"
+            except httpx.HTTPError as error:  # it may be starting
+                said = f"Prometheus does not answer: {error!r}"
             assert time.monotonic() < give_up, said
             await asyncio.sleep(0.5)
 
